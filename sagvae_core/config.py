@@ -1,0 +1,286 @@
+"""Every setting of data, model and training: frozen, validated, with the reason beside each default.
+
+Symbols as in the paper: B batch, N nodes (features of the data), C channels per node, D latent channels per node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_origin, get_type_hints
+
+from .errors import SagvaeError, expected
+
+LATENTS = ("per_node", "per_sample")
+GRAPHS = ("learned", "identity")
+NORMALISATIONS = ("row", "symmetric", "none")
+EDGE_LOGITS = ("free", "amortised", "both")
+EDGE_WEIGHTS = ("none", "positive", "signed")
+EDGE_REGULARISERS = ("kl", "density")
+ENCODERS = ("node", "all")
+LIKELIHOODS = ("bernoulli", "gaussian", "robust")
+SCALES = ("shared", "node")
+ACTIVATIONS = ("relu", "tanh", "elu", "softplus")
+OUTPUTS = ("sigmoid", "identity")
+PERTURBATIONS = ("none", "uniform", "block")
+PRECISIONS = ("no", "bf16", "fp16")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise expected(name, "one of " + ", ".join(map(repr, allowed)), repr(value))
+
+
+def _in_range(name: str, value: float, low: float, high: float, open_ends: bool = False) -> None:
+    inside = low < value < high if open_ends else low <= value <= high
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and inside):
+        left, right = ("(", ")") if open_ends else ("[", "]")
+        raise expected(name, f"in {left}{low:g}, {high:g}{right}", value)
+
+
+@dataclass(frozen=True)
+class PerturbationConfig:
+    """What is done to an input before a model sees it (section 4.2 of the paper).
+
+    ``kind="uniform"`` replaces ``pixels`` nodes by draws from U(0, 1); ``kind="block"`` covers a ``size`` x ``size``
+    block with ``value`` (0 black, 1 white, None uniform noise) at ``position`` (top row, left column; None: random).
+    """
+
+    kind: str = "none"
+    pixels: int = 200  # of 784, the paper's count; a grid of another size says its own
+    size: int = 7  # a quarter of a 28-pixel side: about a stroke of a digit disappears
+    value: float | None = 1.0  # white: on black digits the visible kind of mask
+    position: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("perturbation.kind", self.kind, PERTURBATIONS)
+        _in_range("perturbation.pixels", self.pixels, 0, 10**6)
+        _in_range("perturbation.size", self.size, 0, 10**4)
+        if self.value is not None:
+            _in_range("perturbation.value", self.value, 0, 1)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which rows a model sees. ``seed`` decides everything drawn: patterns, the validation split, the damage."""
+
+    name: str = "karate"
+    seed: int = 0
+    train_rows: int | None = None  # None: all of them
+    perturbation: PerturbationConfig = field(default_factory=PerturbationConfig)
+    perturb_each_epoch: bool = False  # only models trained on clean targets may see fresh damage every epoch
+    classes: tuple[int, ...] | None = None  # None: the data set's own default (Fashion: shirt- and trouser-like)
+    generator: str = "symmetric"  # karate: how its generating GCN normalises the adjacency
+    centred: bool = True  # karate: subtract each pattern's per-node mean; without it second-order signal drowns
+
+    def __post_init__(self) -> None:
+        _one_of("data.generator", self.generator, ("symmetric", "row"))
+        _in_range("data.seed", self.seed, 0, 2**31 - 1)
+        if self.train_rows is not None:
+            _in_range("data.train_rows", self.train_rows, 1, 10**9)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The architecture of one SAG-VAE (sections 3.2-3.3); ``graph="identity"`` is the paper's vanilla VAE."""
+
+    num_nodes: int
+    num_channels: int = 1
+    latent: str = "per_node"  # an own Gaussian for every feature: where the graph helps most (section 3.2)
+    latent_channels: int = 1
+    latent_dim: int = 20  # size of the one code of a sample; only read when latent="per_sample"
+    graph: str = "learned"
+    # q(z|x)
+    encoder: str = "node"  # shared by all nodes and blind to the others: the decoder's graph is the only mixer
+    encoder_hidden: int = 32
+    encoder_activation: str = "relu"
+    node_embedding: int = 16  # tells the shared encoder which node it looks at
+    initial_log_variance: float = -2.0  # a confident start keeps the graph's gradient above the sampling noise
+    # q(A|x)
+    edge_logits: str = "free"
+    edge_logit_scale: float = 10.0  # logits move this much faster than weights under Adam
+    edge_logit_init: float = -1.0
+    edge_prior: float = 0.1  # p(A_ij = 1); the true density makes it the paper's "informative prior"
+    edge_regulariser: str = "kl"
+    edge_weights: str = "none"
+    weighted_convolution: bool = False  # True: W^e also weighs the graph convolution, not only attention (eq. 15)
+    hard_edges: bool = False  # straight-through 0/1 samples; relaxed ones train better
+    # p(x|z,A)
+    hidden: tuple[int, ...] = (16, 16)  # one width per hidden layer; the last layer maps to C
+    activation: str = "relu"
+    normalisation: str = "row"  # eq. 1
+    self_loops: bool = True  # the + I of eq. 1
+    attention: tuple[int, ...] = ()  # indices of the layers with neighbour attention (eq. 11-16), 0 first
+    attention_channels: int = 4
+    z_skip: bool = True  # eq. 17
+    node_bias: bool = False  # an own output bias for every node: the mean picture
+    output: str = "sigmoid"
+    likelihood: str = "bernoulli"
+    likelihood_scale: str = "shared"
+    initial_scale: float = 0.3
+    initial_outlier_rate: float = 0.1  # robust likelihood: the first guess of the share of damaged values
+
+    def __post_init__(self) -> None:
+        for name, low in (("num_nodes", 1), ("num_channels", 1), ("latent_channels", 1), ("latent_dim", 1),
+                          ("encoder_hidden", 1), ("node_embedding", 0), ("attention_channels", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise expected(f"model.{name}", f"a whole number of at least {low}", value)
+        for name, allowed in (("latent", LATENTS), ("graph", GRAPHS), ("encoder", ENCODERS),
+                              ("encoder_activation", ACTIVATIONS), ("edge_logits", EDGE_LOGITS),
+                              ("edge_regulariser", EDGE_REGULARISERS), ("edge_weights", EDGE_WEIGHTS),
+                              ("activation", ACTIVATIONS), ("normalisation", NORMALISATIONS), ("output", OUTPUTS),
+                              ("likelihood", LIKELIHOODS), ("likelihood_scale", SCALES)):
+            _one_of(f"model.{name}", getattr(self, name), allowed)
+        _in_range("model.edge_prior", self.edge_prior, 0, 1, open_ends=True)
+        _in_range("model.initial_scale", self.initial_scale, 1e-3, 1e3)
+        _in_range("model.initial_outlier_rate", self.initial_outlier_rate, 0, 1, open_ends=True)
+        _in_range("model.edge_logit_scale", self.edge_logit_scale, 1e-3, 1e3)
+        if any(width < 1 for width in self.hidden):
+            raise expected("model.hidden", "widths of at least 1", self.hidden)
+        if any(not 0 <= layer < self.num_layers for layer in self.attention):
+            raise expected("model.attention", f"layer indices from 0 to {self.num_layers - 1}", self.attention)
+        if self.graph == "identity" and not self.self_loops:
+            raise expected("model.self_loops", "True when graph='identity'", False,
+                           "Without them no node would reach its own output.")
+        if self.likelihood == "bernoulli" and self.output != "sigmoid":
+            raise expected("model.output", "'sigmoid' with the Bernoulli likelihood", repr(self.output))
+        if self.weighted_convolution and self.edge_weights == "none":
+            raise expected("model.edge_weights", "'positive' or 'signed' when weighted_convolution is on", "'none'")
+
+    @property
+    def num_layers(self) -> int:
+        """Graph layers of the decoder, the output layer included."""
+        return len(self.hidden) + 1
+
+    @property
+    def num_pairs(self) -> int:
+        """Unordered pairs of nodes, N(N-1)/2: the number of possible edges."""
+        return self.num_nodes * (self.num_nodes - 1) // 2
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """The models SAG-VAE is compared with: ``kind="mlp_vae"`` (one small code) and ``kind="dae"`` (clean targets)."""
+
+    kind: str
+    num_nodes: int
+    num_channels: int = 1
+    latent_dim: int = 20
+    hidden: tuple[int, ...] = (400,)
+    denoise: bool = False  # dae: the target is the clean row; the mlp_vae never sees one
+    likelihood: str = "bernoulli"
+
+    def __post_init__(self) -> None:
+        _one_of("model.kind", self.kind, ("mlp_vae", "dae"))
+        _one_of("model.likelihood", self.likelihood, ("bernoulli", "gaussian"))
+        if min(self.num_nodes, self.num_channels, self.latent_dim, *self.hidden) < 1:
+            raise expected("model sizes", "at least 1", self)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stretch of training with its own loss weights; a fresh optimiser starts each stage."""
+
+    epochs: int = 10
+    likelihood: str | None = None  # None: the model's own; "bernoulli" warms a robust model up
+    kl_z_weight: float = 1.0
+    kl_graph_weight: float = 1.0  # beta of eq. 9, against the sum over all pairs
+    learning_rate: float = 5e-3
+    constant_share: float = 1.0  # after this share of the stage the rate falls linearly ...
+    final_rate: float = 1.0  # ... to this share of it
+
+    def __post_init__(self) -> None:
+        _in_range("stage.epochs", self.epochs, 1, 10**6)
+        if self.likelihood is not None:
+            _one_of("stage.likelihood", self.likelihood, LIKELIHOODS)
+        _in_range("stage.kl_z_weight", self.kl_z_weight, 0, 1e6)
+        _in_range("stage.kl_graph_weight", self.kl_graph_weight, 0, 1e6)
+        _in_range("stage.learning_rate", self.learning_rate, 1e-8, 10)
+        _in_range("stage.constant_share", self.constant_share, 0, 1)
+        _in_range("stage.final_rate", self.final_rate, 0, 1)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is fitted. ``epochs`` is a short form for a single stage; ``stages`` says more."""
+
+    epochs: int | None = None
+    stages: tuple[StageConfig, ...] = ()
+    batch_size: int = 128
+    clip_norm: float = 50.0
+    temperature: tuple[float, float] = (0.5, 0.5)  # concrete temperature at the first and last step, geometric between
+    density_interval: int = 10  # steps between two bisections of the matched edge bias
+    posterior_decay: float = 0.98  # running average of the edge posterior over batches
+    patience: int | None = None  # epochs without a better held-out ELBO before the last stage stops
+    precision: str = "no"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.stages and self.epochs is not None:
+            raise expected("train", "either epochs or stages", "both", "Set epochs inside each stage.")
+        if not self.stages:
+            object.__setattr__(self, "stages", (StageConfig(epochs=10 if self.epochs is None else self.epochs),))
+            object.__setattr__(self, "epochs", None)
+        _in_range("train.batch_size", self.batch_size, 1, 10**7)
+        _in_range("train.clip_norm", self.clip_norm, 0, 1e9, open_ends=True)
+        for value in self.temperature:
+            _in_range("train.temperature", value, 1e-3, 100)
+        _in_range("train.density_interval", self.density_interval, 1, 10**6)
+        _in_range("train.posterior_decay", self.posterior_decay, 0, 1)
+        _in_range("train.seed", self.seed, 0, 2**31 - 1)
+        if self.patience is not None:
+            _in_range("train.patience", self.patience, 1, 10**6)
+        _one_of("train.precision", self.precision, PRECISIONS)
+
+    @property
+    def total_epochs(self) -> int:
+        return sum(stage.epochs for stage in self.stages)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain JSON types; :func:`from_dict` is its inverse."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(cls: type, values: dict[str, Any], where: str = "") -> Any:
+    """Rebuild a configuration of type ``cls``; unknown names and wrong types are said, never ignored.
+
+    Raises:
+        SagvaeError: a name is unknown, or a value has another type than the field.
+    """
+    if not isinstance(values, dict):
+        raise expected(where or cls.__name__, "a JSON object", type(values).__name__)
+    hints = get_type_hints(cls)
+    prefix = where + "." if where else ""
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise SagvaeError(f"{prefix}{unknown[0]} is not a setting. Known are: {', '.join(sorted(hints))}.")
+    missing = [f.name for f in dataclasses.fields(cls) if f.name not in values
+               and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    if missing:
+        raise SagvaeError(f"{prefix}{missing[0]} is missing.")
+    return cls(**{name: _convert(hints[name], value, prefix + name) for name, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    options = get_args(hint) if get_origin(hint) not in (tuple, None) else (hint,)
+    if value is None:
+        if type(None) in options:
+            return None
+        raise expected(where, "set", None)
+    hint = next(option for option in options if option is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, where)
+    if get_origin(hint) is tuple:
+        inner = get_args(hint)
+        if not isinstance(value, (list, tuple)) or (inner[-1] is not Ellipsis and len(inner) != len(value)):
+            raise expected(where, "a list" + ("" if inner[-1] is Ellipsis else f" of {len(inner)}"), repr(value))
+        return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise expected(where, f"of type {hint.__name__}", repr(value))
+    return value
