@@ -1,0 +1,186 @@
+"""Models on disk: weights as safetensors, everything else as JSON, never pickle.
+
+Names, shapes and the total size are read from the header and checked against the configuration before anything is
+allocated, so a wrong or hostile file costs a sentence and no memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import __version__
+from .config import ModelConfig, ReferenceConfig, from_dict, to_dict
+from .errors import SagvaeError, expected
+from .model import SAGVAE, GenerativeModel
+from .reference import MLPVAE, DenoisingAutoencoder
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+_MAX_HEADER = 1 << 20
+_MAX_JSON = 8 << 20
+_PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib"}
+_ITEM_SIZE = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+
+
+def build_model(config: ModelConfig | ReferenceConfig, seed: int = 0) -> GenerativeModel:
+    """The untrained model a configuration describes, with weights drawn from ``seed``."""
+    if isinstance(config, ModelConfig):
+        return SAGVAE(config, seed)
+    return {"mlp_vae": MLPVAE, "dae": DenoisingAutoencoder}[config.kind](config, seed)
+
+
+def model_config_from_dict(kind: str, values: dict[str, Any]) -> ModelConfig | ReferenceConfig:
+    """The configuration of a model of ``kind`` ("sagvae", "mlp_vae" or "dae") from its JSON form."""
+    if kind not in ("sagvae", "mlp_vae", "dae"):
+        raise expected("model kind", "'sagvae', 'mlp_vae' or 'dae'", repr(kind))
+    return from_dict(ModelConfig if kind == "sagvae" else ReferenceConfig, values, "model")
+
+
+def save_model(model: GenerativeModel, folder: Path | str, details: dict[str, Any] | None = None) -> Path:
+    """Write ``model.safetensors`` and ``model.json`` into ``folder``, each replaced atomically; returns the folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / WEIGHTS, model.state_dict())
+    write_json(folder / DESCRIPTION, {"format": FORMAT, "sagvae_core": __version__, "kind": model.kind,
+                                      "config": to_dict(model.config), "details": details or {}})
+    return folder
+
+
+def load_model(folder: Path | str, device: str | torch.device = "cpu") -> GenerativeModel:
+    """The trained model saved in ``folder``, in eval mode.
+
+    Raises:
+        SagvaeError: the files are missing, no valid JSON or safetensors, a pickle, of another format version, of
+            other names or shapes than the configuration says, or hold NaN or infinity.
+    """
+    folder = Path(folder)
+    refuse_pickle(folder)
+    description = read_json(folder / DESCRIPTION)
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        found = description.get("format") if isinstance(description, dict) else type(description).__name__
+        raise expected(f"{DESCRIPTION} format", FORMAT, repr(found), "Train again, or update sagvae_core.")
+    config = model_config_from_dict(description.get("kind", ""), description.get("config", {}))
+    with torch.device("meta"):
+        model = build_model(config)
+    tensors = read_tensors(folder / WEIGHTS, model.state_dict())
+    model.load_state_dict({name: tensor.to(device) for name, tensor in tensors.items()}, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise for files that could run code when they are opened."""
+    if path.suffix.lower() in _PICKLES:
+        raise SagvaeError(f"The model must be a folder with {WEIGHTS} and {DESCRIPTION}, got the pickle {path.name!r}. "
+                          "Pickles can run any program when they are opened, so none is read: save the model again "
+                          "with save_model().")
+
+
+# ---------------------------------------------------------------------- JSON and safetensors, atomic and checked
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of one."""
+    _replace(path, json.dumps(value, indent=1, allow_nan=True).encode())
+
+
+def read_json(path: Path) -> Any:
+    """Parsed JSON of a small file; the error names the file, not the parser."""
+    try:
+        if path.stat().st_size > _MAX_JSON:
+            raise expected(path.name, f"at most {_MAX_JSON >> 20} MB", f"{path.stat().st_size >> 20} MB")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
+                          "Choose the folder of a finished run.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise SagvaeError(f"{path.name} must be valid JSON, got {type(error).__name__}: {error}. "
+                          "The file is damaged: restore it or train again.") from None
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, atomically."""
+    from safetensors.torch import save
+
+    _replace(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+
+
+def read_header(path: Path) -> dict[str, dict[str, Any]]:
+    """Names, dtypes and shapes of a safetensors file without reading its data."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
+            if start[:2] in (b"\x80\x02", b"\x80\x04", b"PK"):
+                raise SagvaeError(f"{path.name} must be a safetensors file, got a pickle or archive under that name. "
+                                  "Pickles can run any program when they are opened, so none is read.")
+            if length > min(_MAX_HEADER, size):
+                raise expected(path.name, "a safetensors file", "no readable header",
+                               "The file is damaged or cut: restore it or train again.")
+            header = json.loads(file.read(length))
+    except FileNotFoundError:
+        raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
+                          "Choose the folder of a finished run.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise expected(path.name, "a safetensors file", "a header that is not JSON",
+                       "The file is damaged: restore it or train again.") from None
+    if not isinstance(header, dict):
+        raise expected(path.name, "a safetensors file", "a header that is no object")
+    header.pop("__metadata__", None)
+    return header
+
+
+def read_tensors(path: Path, wanted: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Tensors of a safetensors file, checked against ``wanted`` (name -> tensor of that shape) before allocating."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    header = read_header(path)
+    try:
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        size = sum(_ITEM_SIZE[entry["dtype"]] * int(torch.Size(entry["shape"]).numel()) for entry in header.values())
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise expected(path.name, "a safetensors file", "a header without shapes") from None
+    if wanted is not None:
+        _compare(path.name, shapes, {name: tuple(tensor.shape) for name, tensor in wanted.items()})
+    if size > path.stat().st_size:
+        raise expected(path.name, f"at least {size} bytes long", path.stat().st_size, "The file is cut: restore it.")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise expected(path.name, "a safetensors file", error, "The file is damaged: restore it.") from None
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise expected(f"{name} in {path.name}", "finite", "NaN or infinity",
+                           "That training diverged: train again.")
+    return tensors
+
+
+def _compare(file: str, found: dict[str, tuple], wanted: dict[str, tuple]) -> None:
+    for name in sorted(set(wanted) | set(found)):
+        if found.get(name) != wanted.get(name):
+            raise expected(f"{name} in {file}", f"of shape {wanted[name]}" if name in wanted else "absent",
+                           f"shape {found[name]}" if name in found else "no such tensor",
+                           "These weights belong to another configuration: choose the model.json saved with them.")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # A temporary file in the same folder: os.replace is atomic only within one file system.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,260 @@
+"""The command line: ``sagvae train | runs | datasets | dashboard``. The same verbs as the browser, the same folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import __version__
+from .data import DATASETS, dataset_available
+from .errors import SagvaeError, expected
+from .experiment import execute
+from .presets import MODELS, apply_overrides, run_config
+from .runs import Run, RunConfig, check_name, find_run, list_runs, runs_folder, shipped_folder
+
+_SHOWN_METRICS = ("mse_clean", "psnr", "ssim", "f1", "average_precision")
+
+
+class _Cli(click.Group):
+    """Turns our errors into one sentence and exit code 2: bad input is no reason for a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SagvaeError as error:
+            raise click.UsageError(str(error)) from None
+
+
+@click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sagvae")
+def cli() -> None:
+    """SAG-VAE: learn a representation of the data and one graph over its features, together.
+
+    \b
+    Start here:
+      sagvae dashboard                              explore finished models in the browser
+      sagvae runs                                   what is there, with held-out metrics
+      sagvae train --dataset digits --model sagvae  train one yourself (a minute)
+    """
+
+
+@cli.command()
+@click.option("--dataset", default="karate", show_default=True, help="One of: " + ", ".join(DATASETS) + ".")
+@click.option("--model", "model_name", default="sagvae", show_default=True,
+              help="One of: " + ", ".join(f"{name} ({title})" for name, title in MODELS.items()) + ".")
+@click.option("--latent", default="per_node", show_default=True,
+              help="per_node: a Gaussian for every feature; per_sample: one code a row (karate).")
+@click.option("--run", "name", help="Name of the run and its folder. Default: DATASET-MODEL, numbered when taken.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs in all; stages keep their shares. Default: recipe.")
+@click.option("--rows", type=click.IntRange(1), help="Train on this many rows. Default: the recipe's.")
+@click.option("--noise", type=click.IntRange(0), metavar="PIXELS", help="Damage this many pixels by uniform noise.")
+@click.option("--block", type=click.IntRange(1), metavar="SIZE", help="Cover a SIZE x SIZE block of each image.")
+@click.option("--seed", default=0, show_default=True, help="Weights, order of rows and sampling.")
+@click.option("--data-seed", default=0, show_default=True, help="Everything drawn in the data: patterns, damage.")
+@click.option("--device", help="auto, cpu, cuda or mps. Default: the recipe's, else the best there is.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Any other setting, as model.hidden=[8,8] or train.stages.0.kl_z_weight=0.3. Repeatable.")
+@click.option("--runs-dir", type=click.Path(path_type=Path), help="Folder of runs. Default: $SAGVAE_RUNS or ./runs.")
+@click.option("--resume", metavar="NAME", help="Go on with an interrupted, stopped or queued run; other options but "
+              "--device are ignored.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def train(dataset: str, model_name: str, latent: str, name: str | None, epochs: int | None, rows: int | None,
+          noise: int | None, block: int | None, seed: int, data_seed: int, device: str | None,
+          settings: tuple[str, ...], runs_dir: Path | None, resume: str | None, quiet: bool) -> None:
+    """Train a model into a run folder; the dashboard shows it while it trains.
+
+    \b
+    Examples:
+      sagvae train --dataset karate                         one graph over 34 people, half a minute
+      sagvae train --dataset mnist --model identity         the paper's VAE on noisy MNIST
+      sagvae train --dataset digits --epochs 20 --set model.hidden=[32,32] --run wide
+      sagvae train --resume wide                            go on after Ctrl-C
+    """
+    root = runs_dir or runs_folder()
+    if resume is not None:
+        run = find_run(resume, root)
+        if run.status.state == "running":
+            raise expected("run to resume", "one that is not training", f"{resume!r}, which is",
+                           f"Stop it with `sagvae runs stop {resume}`.")
+    else:
+        overrides = dict(map(_setting, settings))
+        if rows is not None:
+            overrides["data.train_rows"] = rows
+        if noise is not None and block is not None:
+            raise expected("the damage", "either --noise or --block", "both")
+        if noise is not None:
+            overrides |= {"data.perturbation.kind": "uniform" if noise else "none", "data.perturbation.pixels": noise}
+        if block is not None:
+            overrides |= {"data.perturbation.kind": "block", "data.perturbation.size": block}
+        config = run_config(dataset, model_name, latent=latent, seed=seed, data_seed=data_seed, overrides=overrides)
+        if epochs is not None:
+            config = with_epochs(config, epochs)
+        name = check_name(name) if name else free_name(root, f"{dataset}-{model_name}")
+        config = dataclasses.replace(config, command=_command(name))
+        run = Run.create(root, name, config)
+    _run_with_bar(run, device, quiet)
+
+
+def _run_with_bar(run: Run, device: str | None, quiet: bool) -> None:
+    from tqdm import tqdm
+
+    with tqdm(unit="step", desc=run.name, disable=quiet, file=sys.stderr) as bar:
+        def show(progress, record) -> None:
+            bar.total = progress.total_steps
+            bar.set_postfix(epoch=f"{progress.epoch + 1}/{progress.total_epochs}", refresh=False,
+                            **({"elbo": f"{record['elbo']:.1f}"} if record else {}))
+            bar.update(progress.step - bar.n)
+
+        status = execute(run, device, show)
+    if status.state == "stopped":
+        click.echo(f"Stopped after epoch {status.epoch}. Go on with `sagvae train --resume {run.name}`.")
+        return
+    click.echo(f"{run.folder}  " + "  ".join(f"{name} {status.metrics[name]:.4g}" for name in _SHOWN_METRICS
+                                             if name in status.metrics))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise expected("--set", "NAME=VALUE", repr(text), "For example --set model.hidden=[8,8].")
+    try:
+        return name.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return name.strip(), value  # a bare word such as row or tanh
+
+
+def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
+    """``config`` trained for ``epochs`` in all, each stage keeping its share (at least one epoch)."""
+    total = config.train.total_epochs
+    changes = {f"train.stages.{index}.epochs": max(1, round(epochs * stage.epochs / total))
+               for index, stage in enumerate(config.train.stages)}
+    return apply_overrides(config, changes)
+
+
+def free_name(root: Path, stem: str) -> str:
+    """``stem``, or ``stem-2``, ``stem-3`` ... when it is taken."""
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
+    return next(name for name in names if not (Path(root) / name).exists())
+
+
+def _command(name: str) -> str:
+    """The command that repeats this run, from what was typed."""
+    words = [word for word in sys.argv[1:] if word != "--quiet"]
+    if "--runs-dir" in words:
+        start = words.index("--runs-dir")
+        del words[start:start + 2]
+    return shlex.join(["sagvae", *words] + ([] if "--run" in words else ["--run", name]))
+
+
+# ---------------------------------------------------------------------------------------------------- runs
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON list: name, dataset, model, device, seconds, metrics.")
+@click.pass_context
+def runs(context: click.Context, as_json: bool) -> None:
+    """List runs, yours and the shipped ones, with their held-out metrics."""
+    if context.invoked_subcommand is not None:
+        return
+    rows, broken = [], []
+    for run in list_runs():
+        try:
+            rows.append(describe(run))
+        except SagvaeError as error:
+            broken.append((run.name, str(error)))
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        _print_table(rows)
+    for name, error in broken:
+        click.echo(f"{name} cannot be read: {error}", err=True)
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """What ``sagvae runs --json`` says of one run."""
+    config, status = run.config, run.status
+    return {"name": run.name, "dataset": config.data.name, "model": config.role, "state": status.state,
+            "device": status.device, "seconds": round(status.seconds, 1), "metrics": status.metrics,
+            "shipped": run.folder.parent.resolve() == shipped_folder().resolve()}
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    head = ["name", "dataset", "model", "state", "seconds", *_SHOWN_METRICS]
+    table = [head] + [[row["name"], row["dataset"], row["model"], row["state"], f"{row['seconds']:.0f}",
+                       *(f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "" for name in _SHOWN_METRICS)]
+                      for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    for line in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+@runs.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Settings, status and metrics of one run, as JSON."""
+    run = find_run(name)
+    click.echo(json.dumps({"folder": str(run.folder), "config": run.config.to_dict(),
+                           "status": dataclasses.asdict(run.status)}, indent=1))
+
+
+@runs.command()
+@click.argument("name")
+def stop(name: str) -> None:
+    """Ask a training run to stop after its current step."""
+    run = find_run(name)
+    if run.status.state != "running":
+        raise expected("run to stop", "one that is training", f"{name!r}, which is {run.status.state}")
+    run.request_stop()
+    click.echo(f"{name} stops after its current step. Go on later with `sagvae train --resume {name}`.")
+
+
+@runs.command()
+@click.argument("name")
+@click.confirmation_option(prompt="Delete this run and its model?")
+def delete(name: str) -> None:
+    """Delete one of your runs."""
+    run = find_run(name, runs_folder())
+    if run.status.state == "running":
+        raise expected("run to delete", "one that is not training", f"{name!r}, which is", "Stop it first.")
+    shutil.rmtree(run.folder)
+    click.echo(f"Deleted {name}.")
+
+
+@cli.command()
+def datasets() -> None:
+    """The data sets, and whether each is at hand or would be downloaded."""
+    for info in DATASETS.values():
+        there = "at hand" if dataset_available(info.name) else "would be downloaded (SAGVAE_DATA names the folder)"
+        click.echo(f"{info.name:8}  {info.description}  [{there}]")
+
+
+@cli.command()
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", default="localhost", show_default=True, help="0.0.0.0 opens it to the network.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+def dashboard(port: int, host: str, no_browser: bool) -> None:
+    """Open the dashboard in the browser."""
+    import subprocess
+
+    app = Path(__file__).parents[1] / "dashboard" / "app.py"
+    if not app.is_file():
+        raise expected("the dashboard", f"at {app}", "no such file", "Install the project from its repository.")
+    # Streamlit reads its settings from the folder it starts in; the caller's relative folders must survive that.
+    environment = os.environ | {"SAGVAE_RUNS": str(runs_folder().resolve())}
+    if "SAGVAE_DATA" in environment:
+        environment["SAGVAE_DATA"] = str(Path(environment["SAGVAE_DATA"]).resolve())
+    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port),
+               "--server.address", host, "--server.headless", "true" if no_browser else "false"]
+    raise SystemExit(subprocess.call(command, cwd=app.parents[1], env=environment))
+
+
+def main() -> None:
+    """Entry point of the ``sagvae`` script."""
+    cli(prog_name="sagvae")

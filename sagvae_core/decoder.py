@@ -1,0 +1,77 @@
+"""p(x | z, A): the self-attention graph generative network (section 3.3, eqs. 11-18)."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from .config import ModelConfig
+from .layers import ACTIVATION_FUNCTIONS, SelfAttentionGraphLayer, aggregate, normalise_adjacency
+
+
+class SelfAttentionGraphDecoder(nn.Module):
+    """Codes and one graph -> the output before its activation, (B, N, C).
+
+    Per-sample codes (B, Z) first pass a fully connected layer to (B, N, D) (section 3.3). The first layer reads Z
+    itself, so the skip connection of eq. 17 starts with the second: on the first it would be the same linear map twice.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        latent = config.latent_channels
+        self.expand = (nn.Linear(config.latent_dim, config.num_nodes * latent)
+                       if config.latent == "per_sample" else None)
+        widths = (latent, *config.hidden, config.num_channels)
+        self.layers = nn.ModuleList(
+            SelfAttentionGraphLayer(inner, outer, latent if config.z_skip and index else 0,
+                                    config.attention_channels if index in config.attention else 0)
+            for index, (inner, outer) in enumerate(itertools.pairwise(widths)))
+        self.node_bias = nn.Parameter(torch.zeros(config.num_nodes, config.num_channels)) if config.node_bias else None
+        self.activation = ACTIVATION_FUNCTIONS[config.activation]
+
+    def node_codes(self, z: Tensor) -> Tensor:
+        """Codes with a node axis, (B, N, D): per-node codes as they are, per-sample ones expanded."""
+        if self.expand is None:
+            return z
+        return self.expand(z).view(z.shape[0], self.config.num_nodes, self.config.latent_channels)
+
+    def prepare_graph(self, adjacency: Tensor | None, edge_weights: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Â for the convolution (None stands for I) and the weighted neighbourhood for attention, each (N, N)."""
+        config = self.config
+        if adjacency is None:
+            reference = self.layers[0].convolution.weight
+            eye = torch.eye(config.num_nodes, dtype=reference.dtype, device=reference.device)
+            return None, eye
+        weighted = adjacency if edge_weights is None else adjacency * edge_weights
+        convolved = weighted if config.weighted_convolution else adjacency
+        neighbourhood = weighted - torch.diag_embed(weighted.diagonal()) + torch.eye(
+            config.num_nodes, dtype=weighted.dtype, device=weighted.device)
+        return normalise_adjacency(convolved, config.normalisation, config.self_loops), neighbourhood
+
+    def forward(self, z: Tensor, adjacency: Tensor | None, edge_weights: Tensor | None = None) -> Tensor:
+        """Decode.
+
+        Args:
+            z: (B, N, D) per node or (B, Z) per sample.
+            adjacency: A (N, N), zero diagonal, relaxed or 0/1; None is the empty graph (the paper's VAE).
+            edge_weights: W^e (N, N) with unit diagonal, or None.
+
+        Returns:
+            (B, N, C), before the output activation (eq. 18 applies it last).
+        """
+        convolution, neighbourhood = self.prepare_graph(adjacency, edge_weights)
+        codes = self.node_codes(z).transpose(0, 1).contiguous()
+        aggregated = aggregate(convolution, codes)
+        hidden = codes
+        for index, layer in enumerate(self.layers):
+            if index == 0 and layer.attention is None:
+                hidden = aggregated @ layer.convolution.weight + layer.bias  # Â Z is at hand already
+            else:
+                hidden = layer(hidden, convolution, neighbourhood, aggregated)
+            if index < len(self.layers) - 1:
+                hidden = self.activation(hidden)
+        output = hidden.transpose(0, 1)
+        return output if self.node_bias is None else output + self.node_bias

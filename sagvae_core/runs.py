@@ -1,0 +1,296 @@
+"""The run folder: one training on disk, made and read alike by the command line and the dashboard.
+
+    <name>/config.json            data, model, training and the command that repeats it
+           status.json            state, pid, progress, error, held-out metrics; replaced atomically
+           metrics.jsonl          one record an epoch, append only
+           snapshot.safetensors   the graph and a few reconstructions of the last epoch
+           checkpoints/epoch-N/   what an interrupted run goes on from
+           model.safetensors, model.json   the finished model
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .checkpoint import (
+    DESCRIPTION,
+    WEIGHTS,
+    load_model,
+    model_config_from_dict,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
+from .config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig, from_dict, to_dict
+from .errors import SagvaeError, expected
+
+STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEPT_CHECKPOINTS = 2
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's result, and the command that repeats it."""
+
+    data: DataConfig
+    model: ModelConfig | ReferenceConfig
+    train: TrainConfig
+    title: str = ""
+    command: str = ""
+    family: str = ""  # runs of one family were trained on the same data to be compared
+    role: str = "sagvae"  # what the model is in its family: sagvae, identity, mlp_vae or dae
+
+    def to_dict(self) -> dict[str, Any]:
+        kind = "sagvae" if isinstance(self.model, ModelConfig) else self.model.kind
+        return {"sagvae_core": __version__, "kind": kind} | {
+            field.name: to_dict(value) if dataclasses.is_dataclass(value := getattr(self, field.name)) else value
+            for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> RunConfig:
+        if not isinstance(values, dict) or not {"kind", "data", "model", "train"} <= set(values):
+            raise expected("config.json", "an object with kind, data, model and train", type(values).__name__,
+                           "Start the run again with `sagvae train`.")
+        train = dict(values["train"]) if isinstance(values["train"], dict) else values["train"]
+        texts = {name: str(values.get(name, "")) for name in ("title", "command", "family", "role")}
+        return cls(from_dict(DataConfig, values["data"], "data"),
+                   model_config_from_dict(values["kind"], values["model"]),
+                   from_dict(TrainConfig, train, "train"), **texts)
+
+
+@dataclass
+class Status:
+    """Where a run is. Times are seconds since the epoch, durations seconds."""
+
+    state: str = "queued"
+    pid: int | None = None
+    pid_started: float | None = None  # tells our process from a later one with the same number
+    step: int = 0
+    total_steps: int = 0
+    epoch: int = 0
+    total_epochs: int = 0
+    seconds: float = 0.0
+    eta_seconds: float | None = None
+    device: str = ""
+    error: str | None = None
+    created: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Run:
+    """One run folder. Reading never changes it; only the process that trains writes its status."""
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        self.name = self.folder.name
+
+    def __repr__(self) -> str:
+        return f"Run({self.name!r})"
+
+    @classmethod
+    def create(cls, root: Path | str, name: str, config: RunConfig) -> Run:
+        """A new queued run; an existing name is refused, so that nothing is ever overwritten."""
+        folder = Path(root) / check_name(name)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            raise expected("run name", "new", repr(name), "Choose another name, or delete that run first.") from None
+        except OSError as error:
+            raise SagvaeError(f"The folder for runs must be writable, got {error.strerror} for {str(root)!r}. "
+                              "Set SAGVAE_RUNS to a folder you may write to.") from None
+        run = cls(folder)
+        write_json(folder / "config.json", config.to_dict())
+        run.write_status(Status(created=time.time(), total_epochs=config.train.total_epochs))
+        return run
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def config(self) -> RunConfig:
+        return RunConfig.from_dict(read_json(self.folder / "config.json"))
+
+    @property
+    def status(self) -> Status:
+        """The status, with a run whose process is gone shown as interrupted."""
+        values = read_json(self.folder / "status.json")
+        if not isinstance(values, dict) or values.get("state") not in STATES:
+            raise expected("status.json", "an object with a known state", values if not isinstance(values, dict)
+                           else repr(values.get("state")), "Delete the run or restore the file.")
+        known = {f.name for f in dataclasses.fields(Status)}
+        status = Status(**{name: value for name, value in values.items() if name in known})
+        if status.state == "running" and not _alive(status.pid, status.pid_started):
+            status = dataclasses.replace(status, state="interrupted", eta_seconds=None)
+        return status
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of metrics.jsonl, one an epoch; a half-written last line is left out."""
+        try:
+            lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        records: dict[int, dict[str, Any]] = {}
+        for line in lines:
+            try:
+                record = json.loads(line)
+                records[int(record["epoch"])] = record  # an epoch repeated after a resume replaces its first try
+            except (ValueError, KeyError, TypeError):
+                continue
+        return [records[epoch] for epoch in sorted(records)]
+
+    @property
+    def has_model(self) -> bool:
+        return (self.folder / WEIGHTS).is_file() and (self.folder / DESCRIPTION).is_file()
+
+    def load_model(self, device: str = "cpu"):
+        """The finished model in eval mode; see :func:`sagvae_core.checkpoint.load_model`."""
+        return load_model(self.folder, device)
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """Tensors of the last epoch's snapshot, or None before the first."""
+        path = self.folder / "snapshot.safetensors"
+        return read_tensors(path) if path.is_file() else None
+
+    # ------------------------------------------------------------------ writing
+
+    def write_status(self, status: Status) -> None:
+        write_json(self.folder / "status.json", dataclasses.asdict(status))
+
+    def append_record(self, record: dict[str, Any]) -> None:
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def write_snapshot(self, tensors: dict[str, Any]) -> None:
+        write_tensors(self.folder / "snapshot.safetensors", tensors)
+
+    def write_checkpoint(self, state: dict[str, Any]) -> None:
+        """Store a :meth:`Trainer.state` under a temporary name and rename it; the last good ones are never touched."""
+        root = self.folder / "checkpoints"
+        target, temporary = root / f"epoch-{state['epoch']:05d}", root / ".writing"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        optimizer = state["optimizer"]
+        tensors = {f"model/{name}": tensor for name, tensor in state["model"].items()}
+        tensors |= {f"best/{name}": tensor for name, tensor in (state["best_state"] or {}).items()}
+        tensors |= {f"optimizer/{index}/{name}": tensor for index, entry in optimizer["state"].items()
+                    for name, tensor in entry.items()}
+        write_tensors(temporary / "state.safetensors", tensors)
+        plain = {name: state[name] for name in ("epoch", "step", "best_elbo", "best_epoch")}
+        write_json(temporary / "state.json", plain | {"param_groups": optimizer["param_groups"]})
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(temporary, target)
+        for old in self._checkpoints()[:-_KEPT_CHECKPOINTS]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted((self.folder / "checkpoints").glob("epoch-*"))
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """The newest readable checkpoint as a :meth:`Trainer.state`, or None."""
+        for folder in reversed(self._checkpoints()):
+            try:
+                plain = read_json(folder / "state.json")
+                tensors = read_tensors(folder / "state.safetensors")
+            except SagvaeError:
+                continue  # cut off while it was written by a dying disk: the one before is whole
+            parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
+            for name, tensor in tensors.items():
+                part, rest = name.split("/", 1)
+                parts[part][rest] = tensor
+            state: dict[int, dict[str, Any]] = {}
+            for name, tensor in parts["optimizer"].items():
+                index, key = name.split("/")
+                state.setdefault(int(index), {})[key] = tensor
+            return {"epoch": plain["epoch"], "step": plain["step"], "best_elbo": plain["best_elbo"],
+                    "best_epoch": plain["best_epoch"], "best_state": parts["best"] or None, "model": parts["model"],
+                    "optimizer": {"state": state, "param_groups": plain["param_groups"]}}
+        return None
+
+    def remove_checkpoints(self) -> None:
+        """A finished run needs none."""
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+
+    # ------------------------------------------------------------------ stopping from another process
+
+    def request_stop(self) -> None:
+        """Ask the training process to stop after its current step; the last epoch's checkpoint stays."""
+        (self.folder / "stop").touch()
+
+    def stop_requested(self) -> bool:
+        return (self.folder / "stop").exists()
+
+    def clear_stop(self) -> None:
+        (self.folder / "stop").unlink(missing_ok=True)
+
+
+def check_name(name: str) -> str:
+    """A run's name is also its folder's: letters, digits, '.', '_' and '-', at most 64."""
+    if not _NAME.fullmatch(name):
+        raise expected("run name", "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit", repr(name))
+    return name
+
+
+def runs_folder() -> Path:
+    """Where new runs go: the environment variable SAGVAE_RUNS, else ``runs`` in the current folder."""
+    return Path(os.environ.get("SAGVAE_RUNS", "runs"))
+
+
+def shipped_folder() -> Path:
+    """The finished runs that come with the package."""
+    inside = Path(__file__).parent / "assets" / "runs"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "assets" / "runs"
+
+
+def list_runs(*roots: Path | str) -> list[Run]:
+    """Every run folder below ``roots`` (default: the user's, then the shipped ones), by name within each root.
+
+    A name that stands in two roots is listed once: the user's own run wins.
+    """
+    found: dict[str, Run] = {}
+    for root in roots or (runs_folder(), shipped_folder()):
+        for folder in sorted(Path(root).glob("*")):
+            if (folder / "config.json").is_file():
+                found.setdefault(folder.name, Run(folder))
+    return list(found.values())
+
+
+def find_run(name: str, *roots: Path | str) -> Run:
+    """The run called ``name``.
+
+    Raises:
+        SagvaeError: there is none; the message lists those there are.
+    """
+    runs = {run.name: run for run in list_runs(*roots)}
+    if name not in runs:
+        raise expected("run", "one of " + (", ".join(runs) or "(there are none yet)"), repr(name),
+                       "See `sagvae runs`.")
+    return runs[name]
+
+
+def process_started(pid: int) -> float | None:
+    """Start time of a process, to recognise it again; None when there is no such process."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def _alive(pid: int | None, started: float | None) -> bool:
+    if pid is None:
+        return False
+    found = process_started(pid)
+    return found is not None and (started is None or abs(found - started) < 2)
