@@ -1,0 +1,1 @@
+"""The browser app: see what belongs together, spoil images, compare, train."""

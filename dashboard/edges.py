@@ -1,0 +1,64 @@
+"""Probabilities and a threshold -> edges, counted and compared; every pair once, as i < j."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def square(values: np.ndarray) -> np.ndarray:
+    """A float (N, N) array, or an error that says what came."""
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+        raise ValueError(f"expected a square matrix of shape (N, N), got {values.shape}.")
+    return values
+
+
+def edge_count(probabilities: np.ndarray, threshold: float) -> int:
+    """How many pairs of different nodes have p > threshold."""
+    return int(np.count_nonzero(np.triu(square(probabilities) > threshold, 1)))
+
+
+def density(probabilities: np.ndarray, threshold: float) -> float:
+    """The share of all N(N-1)/2 pairs that are edges, in [0, 1]."""
+    pairs = math.comb(len(probabilities), 2)
+    return edge_count(probabilities, threshold) / pairs if pairs else 0.0
+
+
+def strongest_edges(probabilities: np.ndarray, threshold: float, limit: int | None = None) -> np.ndarray:
+    """Pairs i < j with p > threshold, the most probable first.
+
+    Args:
+        probabilities: (N, N).
+        threshold: in [0, 1].
+        limit: keep no more than this many.
+
+    Returns:
+        (E, 2) int.
+    """
+    probabilities = np.asarray(probabilities)
+    rows, columns = np.nonzero(np.triu(probabilities > threshold, 1))
+    surest = np.argsort(-probabilities[rows, columns], kind="stable")[:limit]
+    return np.stack([rows[surest], columns[surest]], axis=1)
+
+
+def edge_kinds(probabilities: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    """Compare the edges with p > threshold with the true ones, every pair once (i < j).
+
+    Args:
+        probabilities: (N, N).
+        truth: (N, N), nonzero where there is an edge.
+        threshold: in [0, 1].
+
+    Returns:
+        ``"hit"`` (found and true), ``"miss"`` (true, not found), ``"false"`` (found, not true): each (E, 2) int, the
+        most probable first.
+    """
+    probabilities, truth = np.asarray(probabilities), np.asarray(truth) != 0
+    if truth.shape != probabilities.shape:
+        raise ValueError(f"truth must have shape {probabilities.shape}, got {truth.shape}.")
+    found = strongest_edges(probabilities, threshold)
+    is_true = truth[found[:, 0], found[:, 1]]
+    missed = strongest_edges(np.where(truth & (probabilities <= threshold), probabilities, -1.0), -0.5)
+    return {"hit": found[is_true], "miss": missed, "false": found[~is_true]}

@@ -1,0 +1,76 @@
+"""Pieces that several pages share: the model picker, the guard for bad input, numbers people can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from dashboard import resources, state
+from dashboard.resources import RunInfo
+from sagvae_core.errors import SagvaeError
+
+METRICS = {
+    "mse_clean": ("Error (MSE)", "{:.4f}", "Mean squared difference to the clean rows, on rows never trained on. Lower "
+                  "is better."),
+    "psnr": ("PSNR", "{:.1f} dB", "Peak signal-to-noise ratio against the clean image. Higher is better."),
+    "ssim": ("SSIM", "{:.3f}", "Structural similarity to the clean image, 1 is identical. Higher is better."),
+    "precision": ("Precision", "{:.3f}", "Share of the edges found that are true."),
+    "recall": ("Recall", "{:.3f}", "Share of the true edges that were found."),
+    "f1": ("F1", "{:.3f}", "Harmonic mean of precision and recall at this threshold."),
+    "average_precision": ("Average precision", "{:.3f}", "Area under the precision-recall curve: how well the "
+                          "probabilities rank the true edges, at every threshold at once."),
+}
+
+
+def is_dark() -> bool:
+    """Whether the reader's browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Show a :class:`SagvaeError` as its sentence in place; the rest of the page goes on."""
+    try:
+        yield
+    except SagvaeError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def heading(title: str, sentence: str) -> None:
+    """The top of a page: what it is, and one sentence on what to do."""
+    st.header(title, anchor=False)
+    st.caption(sentence)
+
+
+def metric(name: str, value: float, **options) -> None:
+    """One number with its name, format and explanation; ``options`` go to ``st.metric``."""
+    label, text, explained = METRICS[name]
+    st.metric(label, text.format(value), help=explained, **options)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: str = "karate-sagvae") -> RunInfo | None:
+    """The model picker, shared by the pages that look at one model; None (with a word why) when there is none."""
+    infos, problems = resources.run_infos()
+    for problem in problems:
+        st.warning(f"A run cannot be read. {problem}", icon=":material/warning:")
+    choices = {info.name: info for info in infos if info.has_model and wanted(info)}
+    if not choices:
+        st.info("There is no finished model of this kind yet. Train one on the Train page.",
+                icon=":material/model_training:")
+        return None
+    if st.session_state.get(state.RUN) not in choices:
+        st.session_state[state.RUN] = default if default in choices else next(iter(choices))
+    name = st.selectbox(label, list(choices), key=state.RUN, format_func=lambda name: choices[name].label,
+                        bind="query-params", help="Finished models: the shipped ones first, then yours.")
+    return choices[name]

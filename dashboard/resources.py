@@ -1,0 +1,220 @@
+"""Cached access to runs, models, data and everything computed from them once.
+
+Keys are names and numbers, never arrays. A model is shared by all sessions: eval mode, without gradients, read only.
+Everything that leaves this module for a page is a numpy array or a plain value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+import torch
+
+from dashboard import network
+from sagvae_core.config import DataConfig, ModelConfig, PerturbationConfig
+from sagvae_core.data import DATASETS, Dataset, dataset_available, load_dataset
+from sagvae_core.errors import SagvaeError
+from sagvae_core.metrics import edge_scores, reconstruction_scores, summarise
+from sagvae_core.model import GenerativeModel
+from sagvae_core.perturbations import perturb
+from sagvae_core.presets import MODELS
+from sagvae_core.runs import Run, RunConfig, find_run, list_runs, shipped_folder
+
+BATCH = 100  # held-out images behind every averaged number on Robustness
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What pages show of a run. ``key`` changes when the model file does, so caches never serve an old model."""
+
+    name: str
+    key: str
+    title: str
+    dataset: str
+    role: str
+    family: str
+    state: str
+    shipped: bool
+    has_model: bool
+    has_graph: bool
+    seconds: float
+    device: str
+    metrics: dict[str, float]
+    command: str
+
+    @property
+    def label(self) -> str:
+        return self.title if self.shipped else f"{self.title} · {self.name}"
+
+
+def run_infos() -> tuple[list[RunInfo], list[str]]:
+    """All readable runs, shipped ones first, and a sentence for each that is not."""
+    infos, problems = [], []
+    for run in list_runs():
+        try:
+            infos.append(_info(run))
+        except (SagvaeError, OSError) as error:
+            problems.append(f"{run.name}: {error}")
+    position = {name: index for index, name in enumerate(DATASETS)}
+    roles = list(MODELS)
+    infos.sort(key=lambda info: (not info.shipped, position.get(info.dataset, 99),
+                                 roles.index(info.role) if info.role in roles else 99, info.name))
+    return infos, problems
+
+
+def _info(run: Run) -> RunInfo:
+    config, status = run.config, run.status
+    weights = run.folder / "model.safetensors"
+    stamp = weights.stat().st_mtime_ns if run.has_model else 0
+    has_graph = isinstance(config.model, ModelConfig) and config.model.graph == "learned"
+    return RunInfo(run.name, f"{run.name}@{stamp}", config.title or run.name, config.data.name, config.role,
+                   config.family, status.state, run.folder.parent.resolve() == shipped_folder().resolve(),
+                   run.has_model, has_graph, status.seconds, status.device, status.metrics, config.command)
+
+
+def _run(key: str) -> Run:
+    return find_run(key.rsplit("@", 1)[0])
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def model(key: str) -> GenerativeModel:
+    """The trained model of a run."""
+    return _run(key).load_model()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def run_config(key: str) -> RunConfig:
+    return _run(key).config
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the data …")
+def _dataset(name: str, seed: int, generator: str, centred: bool, classes: tuple[int, ...] | None) -> Dataset:
+    return load_dataset(DataConfig(name=name, seed=seed, generator=generator, centred=centred, classes=classes))
+
+
+def dataset(key: str) -> Dataset:
+    """The undamaged data set a run was trained on."""
+    config = run_config(key).data
+    return _dataset(config.name, config.seed, config.generator, config.centred, config.classes)
+
+
+def available(name: str) -> bool:
+    """True when the data set needs no download."""
+    return dataset_available(name)
+
+
+# ---------------------------------------------------------------------------------------------------- the graph
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def edge_posterior(key: str) -> np.ndarray:
+    """(N, N) float32, the learned probability of every edge."""
+    return model(key).edge_posterior.numpy()
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def order(key: str, by: str) -> np.ndarray:
+    return network.order(edge_posterior(key), by)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def communities(key: str) -> np.ndarray:
+    return network.communities(edge_posterior(key))
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def layout(key: str) -> np.ndarray:
+    """(N, 2): pixels on their grid, others by force on the known graph or, where none is known, on the learned one."""
+    info = DATASETS[run_config(key).data.name]
+    if info.image_shape is not None:
+        return network.layout(edge_posterior(key), "grid", info.image_shape)
+    truth = dataset(key).adjacency
+    return network.layout(edge_posterior(key) if truth is None else truth.astype(float))
+
+
+def scores(key: str, threshold: float) -> dict[str, float]:
+    """Precision, recall, F1 and average precision against the known graph."""
+    return edge_scores(edge_posterior(key), dataset(key).adjacency, threshold)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Figure 1 for one row of every pattern: (P, N, 2) true and reconstructed, in the data's own coordinates."""
+
+    truth: np.ndarray
+    reconstruction: np.ndarray
+    titles: list[str]
+    unseen: int
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def positions(key: str, row: int) -> Positions:
+    """Held-out row number ``row`` of each karate pattern, the last pattern never seen in training."""
+    data = dataset(key)
+    chosen = []
+    for split, patterns in ((data.validation, range(len(data.class_names) - 1)),
+                            (data.test, [len(data.class_names) - 1])):
+        for pattern in patterns:
+            rows = split.clean[split.labels == pattern]
+            chosen.append(rows[row % len(rows)])
+    x = torch.stack(chosen)
+    labels = torch.arange(len(chosen))
+    reconstruction = model(key).reconstruct(x)
+    return Positions(data.original(x, labels).numpy(), data.original(reconstruction, labels).numpy(),
+                     list(data.class_names), len(chosen) - 1)
+
+
+# ---------------------------------------------------------------------------------------------------- spoiled images
+
+@dataclass(frozen=True)
+class Damaged:
+    """Test images before and after the damage; (M, N) each, M = the shown ones first, then the held-out batch."""
+
+    clean: np.ndarray
+    damaged: np.ndarray
+    shown: int
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A model's answer to :class:`Damaged`: the shown pictures, their scores, and the batch's mean scores."""
+
+    images: np.ndarray
+    scores: list[dict[str, float]]
+    mean: dict[str, float]
+
+
+def _selection(key: str, first: int, shown: int) -> torch.Tensor:
+    """Test rows: ``shown`` from number ``first`` on, then a fixed held-out batch of BATCH rows."""
+    clean = dataset(key).test.clean
+    start = first % len(clean)
+    return torch.cat([torch.roll(clean, -start, 0)[:shown] if start + shown > len(clean)
+                      else clean[start:start + shown], clean[:BATCH]])
+
+
+def _damage(key: str, damage: PerturbationConfig, seed: int, first: int, shown: int):
+    clean = _selection(key, first, shown)
+    return clean, perturb(clean, damage, dataset(key).image_shape, seed).x
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def damaged(key: str, damage: PerturbationConfig, seed: int, first: int, shown: int) -> tuple[Damaged, Repaired]:
+    """The damage itself and, as "repair by doing nothing", its scores."""
+    clean, spoiled = _damage(key, damage, seed, first, shown)
+    return (Damaged(clean.flatten(1).numpy(), spoiled.flatten(1).numpy(), shown),
+            _scored(spoiled, clean, dataset(key).image_shape, shown))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def repaired(key: str, damage: PerturbationConfig, seed: int, first: int, shown: int) -> Repaired:
+    """What the model of ``key`` makes of exactly the same damaged images."""
+    clean, spoiled = _damage(key, damage, seed, first, shown)
+    return _scored(model(key).reconstruct(spoiled), clean, dataset(key).image_shape, shown)
+
+
+def _scored(x: torch.Tensor, clean: torch.Tensor, image_shape: tuple[int, int], shown: int) -> Repaired:
+    values = reconstruction_scores(x, clean, image_shape)
+    rows = [{name: float(value[row]) for name, value in values.items()} for row in range(shown)]
+    mean = summarise({name: value[shown:] for name, value in values.items()})
+    return Repaired(x[:shown].flatten(1).numpy(), rows, mean)

@@ -1,0 +1,26 @@
+"""Every session-state key of the app, and what may be kept under it. Widgets keep theirs in the URL where they can."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+RUN = "run"  # str: name of the model on Overview and Relations
+PIXEL_ROW, PIXEL_COLUMN = "row", "column"  # int: the picked pixel
+DRAW = "draw"  # int: seed of the damage on Robustness
+FIRST_IMAGE = "first_image"  # int: number of the first test image shown on Robustness
+WATCHED = "watch"  # str: name of the run the Train page follows
+
+
+def get(key: str, default):
+    """The value under ``key``; sets it to ``default`` the first time."""
+    return st.session_state.setdefault(key, default)
+
+
+def add(key: str, amount: int) -> None:
+    """Callback: count ``key`` up."""
+    st.session_state[key] = st.session_state.get(key, 0) + amount
+
+
+def put(key: str, value) -> None:
+    """Callback: set ``key``."""
+    st.session_state[key] = value

@@ -1,0 +1,76 @@
+"""Overview: what this is in one screen, the current model at a glance, three doors."""
+
+import streamlit as st
+
+from dashboard import figures, parts, pictures, resources
+from sagvae_core.config import PerturbationConfig
+from sagvae_core.presets import MODELS
+
+DARK = parts.is_dark()
+DOORS = (
+    ("views/relations.py", ":material/hub:", "See what belongs together",
+     "The learned graph as a heatmap and as a network, with a threshold to move and a known truth to check it by."),
+    ("views/robustness.py", ":material/shield:", "Spoil an image",
+     "Add noise or cover a block, and watch models with and without a graph repair it side by side."),
+    ("views/train.py", ":material/model_training:", "Train your own",
+     "Choose data and a model, start, and watch the graph grow. The run survives a refresh."),
+)
+
+
+def relation_panel() -> None:
+    """The current model's graph and its held-out numbers."""
+    info = parts.pick_run(lambda info: info.has_graph)
+    if info is None:
+        return
+    posterior = resources.edge_posterior(info.key)
+    data = resources.dataset(info.key)
+    figure = figures.network_figure(posterior, 0.5, resources.layout(info.key), list(data.node_names),
+                                    data.node_labels, list(data.node_label_names), dark=DARK, height=380)
+    st.plotly_chart(figure, key="overview_network", config={"displayModeBar": False},
+                    alt=f"Learned relations of {info.title}")
+    shown = [name for name in ("f1", "average_precision", "mse_clean", "ssim") if name in info.metrics][:3]
+    for column, name in zip(st.columns(3), shown, strict=False):
+        with column:
+            parts.metric(name, info.metrics[name])
+    st.caption(f"{data.title}: {len(posterior)} features; every line is a relation with a probability above ½ that the "
+               "model found from the features alone. Numbers are on rows it never saw.")
+
+
+def repair_panel() -> None:
+    """The same noisy pictures through the VAE and through SAG-VAE."""
+    infos, _ = resources.run_infos()
+    family = "mnist" if resources.available("mnist") else "digits"
+    members = {info.role: info for info in infos if info.shipped and info.family == family and info.has_model}
+    if not {"sagvae", "identity"} <= set(members):
+        return
+    first = members["sagvae"].key
+    config = resources.run_config(first).data.perturbation
+    damage = PerturbationConfig("uniform", pixels=config.pixels)
+    spoiled, nothing = resources.damaged(first, damage, 0, 0, 6)
+    shape = resources.dataset(first).image_shape
+    rows = [pictures.Row("Noisy", spoiled.damaged[:6], sublabel=f"{damage.pixels} of {shape[0] * shape[1]} pixels")]
+    for role in ("identity", "sagvae"):
+        answer = resources.repaired(members[role].key, damage, 0, 0, 6)
+        rows.append(pictures.Row(MODELS[role], answer.images, sublabel=f"SSIM {answer.mean['ssim']:.2f}"))
+    rows.append(pictures.Row("Original", spoiled.clean[:6], sublabel="never trained on"))
+    st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=66))
+    st.caption(f"{resources.dataset(first).title}. Both models were trained on noisy images only; neither ever saw a "
+               f"clean one. SSIM is the similarity to the original, averaged over {resources.BATCH} held-out images "
+               f"(the noisy ones have {nothing.mean['ssim']:.2f}).")
+
+
+parts.heading("Which features belong together?",
+              "SAG-VAE learns a representation of your data and one graph over its features, at once. The graph shows "
+              "the relations, and it makes the model hard to fool.")
+left, right = st.columns([1, 1], gap="large")
+with left, parts.guard():
+    st.subheader("Relations, found", anchor=False)
+    relation_panel()
+with right, parts.guard():
+    st.subheader("Images, repaired", anchor=False)
+    repair_panel()
+
+for column, (page, icon, title, sentence) in zip(st.columns(3), DOORS, strict=True):
+    with column.container(border=True, height="stretch"):
+        st.page_link(page, label=f"**{title}**", icon=icon)
+        st.caption(sentence)

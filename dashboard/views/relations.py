@@ -1,0 +1,158 @@
+"""Relations: the learned graph as heatmap and network, against a threshold and a known truth; for images by pixel."""
+
+import numpy as np
+import streamlit as st
+
+from dashboard import figures, network, parts, resources, state
+from dashboard.resources import RunInfo
+
+DARK = parts.is_dark()
+SMALL = 150  # nodes up to which the draggable network is quick
+ORDERS = {"original": "as given", "community": "by community", "degree": "by degree"}
+
+
+def controls(info: RunInfo, has_truth: bool) -> tuple[float, str, str, bool]:
+    """Threshold, order of the matrix, colour of the nodes, whether to compare with the truth."""
+    columns = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
+    threshold = columns[0].slider(
+        "How sure must a relation be?", 0.05, 0.95, 0.5, 0.01, key="threshold", bind="query-params",
+        help="Pairs whose learned probability q(A_ij = 1) is above it are edges (eqs. 5-7). ½ is the natural one.")
+    by = columns[1].selectbox("Order of the matrix", list(ORDERS), format_func=ORDERS.get, key="order",
+                              bind="query-params")
+    choices = ["community"] if resources.dataset(info.key).node_labels is None else ["label", "community"]
+    colour = columns[2].selectbox("Colour of the nodes", choices, key="colour",
+                                  help="Known groups, or communities found in the learned graph (Louvain).")
+    truth = has_truth and columns[3].toggle("Compare with the truth", value=False, key="truth", bind="query-params",
+                                            help="Edges found and true, missed, and found but not true.")
+    return threshold, by, colour, truth
+
+
+def numbers(info: RunInfo, posterior: np.ndarray, threshold: float, has_truth: bool) -> None:
+    """How many edges there are now and, where a truth is known, how right they are."""
+    scores = resources.scores(info.key, threshold) if has_truth else {}
+    columns = st.columns(2 + 4 * has_truth)
+    with columns[0]:
+        st.metric("Edges", f"{network.edge_count(posterior, threshold):,}",
+                  help=f"Of {len(posterior) * (len(posterior) - 1) // 2:,} possible pairs.")
+    with columns[1]:
+        st.metric("Density", f"{network.density(posterior, threshold):.1%}", help="Share of all pairs that are edges.")
+    for column, name in zip(columns[2:], ("precision", "recall", "f1", "average_precision"), strict=False):
+        with column:
+            parts.metric(name, scores[name])
+
+
+def matrix(info: RunInfo, posterior: np.ndarray, threshold: float, by: str, truth: np.ndarray | None) -> None:
+    """The adjacency as a heatmap."""
+    st.subheader("Adjacency", anchor=False)
+    data = resources.dataset(info.key)
+    order = resources.order(info.key, by)
+    if truth is None:
+        figure = figures.adjacency_heatmap(posterior, order, list(data.node_names), dark=DARK)
+    else:
+        figure = figures.truth_heatmap(posterior, truth, threshold, order, list(data.node_names), dark=DARK)
+    st.plotly_chart(figure, key="matrix", alt="Matrix of the learned edge probabilities")
+
+
+def graph(info: RunInfo, posterior: np.ndarray, threshold: float, colour: str, truth: np.ndarray | None) -> None:
+    """The node-link graph: draggable when small, at fixed places when large."""
+    st.subheader("Graph", anchor=False)
+    data = resources.dataset(info.key)
+    if colour == "label":
+        groups, names = data.node_labels, list(data.node_label_names)
+    else:
+        groups = resources.communities(info.key)
+        names = [f"community {group + 1}" for group in range(int(groups.max()) + 1)]
+    arguments = (posterior, threshold, resources.layout(info.key), list(data.node_names), groups, names)
+    if len(posterior) <= SMALL and data.image_shape is None:
+        st.iframe(network.pyvis_html(*arguments, truth=truth, dark=DARK, height=500), height=520,
+                  alt="Learned graph, nodes can be dragged")
+        return
+    figure = figures.network_figure(*arguments, truth=truth, dark=DARK)
+    st.plotly_chart(figure, key="network", alt="Learned graph on the pixel grid")
+    meta = figure.layout.meta or {}
+    if meta.get("total", 0) > meta.get("shown", 0):
+        st.caption(f"The {meta['shown']:,} surest of {meta['total']:,} edges are drawn.")
+
+
+@st.fragment
+def explore(info: RunInfo) -> None:
+    """Everything that follows the threshold; moving it redraws this part alone."""
+    data = resources.dataset(info.key)
+    posterior = resources.edge_posterior(info.key)
+    has_truth = data.adjacency is not None
+    threshold, by, colour, compare = controls(info, has_truth)
+    truth = data.adjacency if compare else None
+    numbers(info, posterior, threshold, has_truth)
+    if data.image_shape is not None:
+        pixels(info, posterior, data.image_shape)
+    left, right = st.columns(2, gap="large")
+    with left:
+        matrix(info, posterior, threshold, by, truth)
+    with right:
+        graph(info, posterior, threshold, colour, truth)
+    if data.offsets is not None:
+        positions(info, posterior, threshold)
+    with st.expander("How many edges at which threshold?"):
+        st.plotly_chart(figures.edge_count_curve(posterior, threshold, dark=DARK), key="edge_curve",
+                        alt="Number of edges against the threshold")
+
+
+def pixels(info: RunInfo, posterior: np.ndarray, image_shape: tuple[int, int]) -> None:
+    """Pick a pixel on the degree map; see which pixels the model relates to it."""
+    height, width = image_shape
+    row = min(state.get(state.PIXEL_ROW, height // 2), height - 1)
+    column = min(state.get(state.PIXEL_COLUMN, width // 2), width - 1)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Pick a pixel", anchor=False)
+        st.plotly_chart(
+            figures.pixel_picker(posterior.sum(1).reshape(image_shape), (row, column), dark=DARK), key="picker",
+            on_select=_picked, selection_mode="points", config={"displayModeBar": False},
+            alt="Degree map: expected number of relations of each pixel")
+        st.caption("Brightness: how many relations the pixel is expected to have. Click one, or step with the numbers.")
+    with right:
+        st.subheader("What belongs to it", anchor=False)
+        node = row * width + column
+        st.plotly_chart(figures.neighbourhood_map(posterior[node], image_shape, (row, column), dark=DARK),
+                        key="neighbourhood", config={"displayModeBar": False},
+                        alt=f"Edge probabilities of pixel {row}, {column}")
+        strongest = np.argsort(-posterior[node])[:3]
+        st.caption(f"Pixel ({row}, {column}). Surest relations: " + ", ".join(
+            f"({other // width}, {other % width}) with {posterior[node, other]:.0%}" for other in strongest) + ".")
+    steps = st.columns([1, 1, 4])
+    axes = ((state.PIXEL_ROW, "Row", height), (state.PIXEL_COLUMN, "Column", width))
+    for place, (key, label, limit) in enumerate(axes):
+        st.session_state[key] = min(st.session_state[key], limit - 1)
+        steps[place].number_input(label, 0, limit - 1, key=key, bind="query-params")
+
+
+def _picked() -> None:
+    points = st.session_state["picker"]["selection"]["points"]
+    if points:
+        node = int(np.ravel(points[0]["customdata"])[0])
+        width = st.session_state["picker_width"]
+        st.session_state[state.PIXEL_ROW], st.session_state[state.PIXEL_COLUMN] = divmod(node, width)
+
+
+def positions(info: RunInfo, posterior: np.ndarray, threshold: float) -> None:
+    """Figure 1 of the paper."""
+    st.subheader("Positions, link by link", anchor=False)
+    data = resources.dataset(info.key)
+    place = st.columns([1, 5], vertical_alignment="bottom")
+    number = place[0].number_input("Held-out row", 0, 39, 0, key="figure_one_row", help="One draw of every pattern.")
+    drawn = resources.positions(info.key, number)
+    st.plotly_chart(
+        figures.figure_one(drawn.truth, drawn.reconstruction, data.adjacency, posterior, threshold, data.node_labels,
+                           drawn.titles, drawn.unseen, dark=DARK), key="figure_one", config={"displayModeBar": False},
+        alt="Ground truth, reconstructed positions, and reconstructed positions with learned links, by pattern")
+    st.caption("Figure 1 of the paper. Top: the truth. Middle: positions reconstructed, true links. Bottom: both "
+               f"from the model. {drawn.titles[drawn.unseen].capitalize()} was never seen in training.")
+
+
+parts.heading("Relations", "What belongs together, and how sure the model is. Move the threshold; every view follows.")
+with parts.guard():
+    chosen = parts.pick_run(lambda info: info.has_graph)
+    if chosen is not None:
+        shape = resources.dataset(chosen.key).image_shape
+        st.session_state["picker_width"] = shape[1] if shape else 0
+        explore(chosen)
