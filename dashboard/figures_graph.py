@@ -69,7 +69,7 @@ def figure_one(truth_positions: np.ndarray, reconstructed_positions: np.ndarray,
     Args:
         truth_positions: (P, N, 2), one placement of the nodes for each pattern.
         reconstructed_positions: (P, N, 2), the model's.
-        true_edges: (E, 2), the links behind the data.
+        true_edges: the links behind the data, as pairs (E, 2) or as an adjacency (N, N).
         learned_probabilities: (N, N).
         threshold: a learned link has p > threshold.
         groups: N group numbers for the colours.
@@ -83,10 +83,9 @@ def figure_one(truth_positions: np.ndarray, reconstructed_positions: np.ndarray,
     """
     truth_positions = np.asarray(truth_positions, dtype=float)
     reconstructed_positions = np.asarray(reconstructed_positions, dtype=float)
-    true_edges = np.asarray(true_edges, dtype=int).reshape(-1, 2)
     columns, count = truth_positions.shape[:2]
-    truth = np.zeros((count, count), dtype=bool)
-    truth[true_edges[:, 0], true_edges[:, 1]] = truth[true_edges[:, 1], true_edges[:, 0]] = True
+    truth = _adjacency(np.asarray(true_edges), count)
+    true_edges = np.argwhere(np.triu(truth, 1))
     kinds = edge_kinds(learned_probabilities, truth, threshold)
     styles = palette.edge_styles(dark)
     labels = ("data,<br>true links", "reconstructed,<br>true links", "reconstructed,<br>learned links")
@@ -183,10 +182,9 @@ def _add_nodes(figure: go.Figure, probabilities: np.ndarray, threshold: float, p
             x=positions[members, 0], y=positions[members, 1], customdata=members, showlegend=named,
             name=palette.plotly_text(group_names[group]) if named else "",
             mode="markers+text" if count <= _FEW_NODES else "markers",
-            text=[palette.plotly_text(names[node]) for node in members],
+            text=[palette.plotly_text(palette.short_name(names[node])) for node in members],
             textposition="middle center" if inside else "top center",
-            textfont={"size": 11, "color": palette.ink_on(color)} if inside
-            else {"size": 11, "color": palette.ink(dark)},
+            textfont={"size": 11, "color": palette.ink_on(color)} if inside else {"size": 11},
             marker={"color": color, "size": size, "opacity": 1.0,
                     "line": {"color": palette.page(dark), "width": 1.5 if size > 8 else 0.5}},
             selected={"marker": {"opacity": 1.0}}, unselected={"marker": {"opacity": 1.0}},
@@ -219,6 +217,17 @@ def _dots(positions: np.ndarray, groups: Sequence[int] | None, dark: bool) -> go
     return go.Scatter(x=positions[:, 0], y=positions[:, 1], mode="markers", showlegend=False,
                       customdata=np.arange(len(positions)), hovertemplate="node %{customdata}<extra></extra>",
                       marker={"size": 7, "color": colors, "line": {"color": palette.page(dark), "width": 0.8}})
+
+
+def _adjacency(edges: np.ndarray, count: int) -> np.ndarray:
+    """Pairs (E, 2) or an adjacency (N, N) -> a symmetric bool (N, N)."""
+    if edges.shape == (count, count) and count != 2:
+        return (edges != 0) | (edges.T != 0)
+    if edges.ndim != 2 or edges.shape[1] != 2:
+        raise ValueError(f"true_edges must have shape (E, 2) or ({count}, {count}), got {edges.shape}.")
+    adjacency = np.zeros((count, count), dtype=bool)
+    adjacency[edges[:, 0], edges[:, 1]] = adjacency[edges[:, 1], edges[:, 0]] = True
+    return adjacency
 
 
 def _column_range(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

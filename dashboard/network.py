@@ -130,7 +130,8 @@ def _component(graph: nx.Graph, nodes: list[int], seed: int) -> np.ndarray:
         start = nx.spectral_layout(plain)
         jitter = np.random.default_rng(seed).normal(0, 0.02, (len(nodes), 2))  # spectral layouts pile nodes up
         start = {node: start[node] + jitter[place] for place, node in enumerate(nodes)}
-        places = nx.spring_layout(plain, pos=start, seed=seed, iterations=40, method="force")
+        rounds = 40 if len(nodes) <= 400 else 20
+        places = nx.spring_layout(plain, pos=start, seed=seed, iterations=rounds, method="force")
     points = np.array([places[node] for node in nodes])
     points = points - points.mean(0)
     # The longest direction lies flat (pages are wide); the sign is fixed, or the picture could flip between machines.

@@ -105,7 +105,7 @@ def _label(name: str, color: str, size: float | None, count: int) -> dict[str, A
         # vis-network writes below a dot, and its shapes with text inside all differ in size: lift the text instead.
         return {"label": name, "font": {"color": palette.ink_on(color), "size": 12, "strokeWidth": 0,
                                         "vadjust": -(size + 15)}}
-    return {"label": name if len(name) <= 18 else name[:17] + "…"}
+    return {"label": palette.short_name(name)}
 
 
 def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth: np.ndarray | None, dark: bool,

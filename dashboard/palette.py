@@ -1,7 +1,7 @@
 """The only colours of the app: one accent, one scale for each kind of number, one triple for edges.
 
 The edge triple was chosen by its smallest CIE76 distance under simulated deuteranopia, protanopia and tritanopia (at
-least 30, on white and on Streamlit's dark page) and a contrast of at least 3.9 to the page; line styles say the same
+least 30, on white and on the dark page) and a contrast of at least 3.9 to the page; line styles say the same
 again for print and for everybody whom colours don't reach.
 """
 
@@ -25,7 +25,7 @@ MARK = "#E4572E"
 """The frame around a selected cell: neither cividis nor a grey picture contains it."""
 
 DIVERGING = ("#2166AC", "#67A9CF", "#D1E5F0", "#F7F7F7", "#FDDBC7", "#EF8A62", "#B2182B")
-DIVERGING_DARK = ("#8CC4F5", "#4A8CC7", "#26486A", "#1B1A19", "#6B3524", "#C9694A", "#FFAA8C")
+DIVERGING_DARK = ("#8CC4F5", "#4A8CC7", "#26486A", "#15181D", "#6B3524", "#C9694A", "#FFAA8C")
 """Signed differences, blue below and red above nought; the middle is the page's own colour, so that nought is quiet."""
 
 
@@ -59,8 +59,8 @@ def accent(dark: bool = False) -> str:
 
 
 def page(dark: bool = False) -> str:
-    """The colour behind everything (Streamlit's own), for outlines that cut a node out of the lines below it."""
-    return "#171614" if dark else "#FFFFFF"
+    """The colour behind everything, as in .streamlit/config.toml, for outlines that cut a node out of its lines."""
+    return "#0E1117" if dark else "#FFFFFF"
 
 
 def ink(dark: bool = False) -> str:
@@ -124,20 +124,25 @@ def scale(colors: tuple[str, ...]) -> list[tuple[float, str]]:
     return [(index / (len(colors) - 1), color) for index, color in enumerate(colors)]
 
 
-_BAR = 190  # pixels
+_BAR, _BAR_PAD = 190, 10  # pixels; without the padding the first number is cut off at the page's edge
 
 
 def colorbar(**settings: Any) -> dict[str, Any]:
     """A thin colour bar above the top left corner: it stays beside a square figure however wide the page is."""
-    return {"orientation": "h", "x": 0, "xanchor": "left", "xpad": 0,
+    return {"orientation": "h", "x": 0, "xanchor": "left", "xpad": _BAR_PAD,
             "y": 1, "yanchor": "bottom", "ypad": 6, "thickness": 8, "lenmode": "pixels", "len": _BAR,
             "outlinewidth": 0, "ticks": ""} | settings
 
 
 def colorbar_title(text: str) -> dict[str, Any]:
     """The annotation behind the bar. Plotly's own title stands before a flat bar and is cut off at the page's edge."""
-    return {"text": plotly_text(text), "xref": "paper", "x": 0, "xanchor": "left", "xshift": _BAR + 12, "yref": "paper",
-            "y": 1, "yanchor": "bottom", "yshift": 18, "showarrow": False, "font": {"size": 13}}
+    return {"text": plotly_text(text), "xref": "paper", "x": 0, "xanchor": "left", "xshift": _BAR + 6,
+            "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 18, "showarrow": False, "font": {"size": 13}}
+
+
+def short_name(name: str, limit: int = 18) -> str:
+    """A name that fits beside a node; the hover has all of it."""
+    return name if len(name) <= limit else name[:limit - 1] + "…"
 
 
 def plotly_text(text: object) -> str:

@@ -69,8 +69,10 @@ def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: s
         st.info("There is no finished model of this kind yet. Train one on the Train page.",
                 icon=":material/model_training:")
         return None
-    if st.session_state.get(state.RUN) not in choices:
-        st.session_state[state.RUN] = default if default in choices else next(iter(choices))
-    name = st.selectbox(label, list(choices), key=state.RUN, format_func=lambda name: choices[name].label,
+    names = list(choices)
+    if st.session_state.get(state.RUN, names[0]) not in choices:
+        del st.session_state[state.RUN]  # deleted meanwhile, or of no use on this page
+    start = names.index(default) if default in choices else 0
+    name = st.selectbox(label, names, start, key=state.RUN, format_func=lambda name: choices[name].label,
                         bind="query-params", help="Finished models: the shipped ones first, then yours.")
     return choices[name]

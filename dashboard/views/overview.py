@@ -39,9 +39,12 @@ def relation_panel() -> None:
 def repair_panel() -> None:
     """The same noisy pictures through the VAE and through SAG-VAE."""
     infos, _ = resources.run_infos()
-    family = "mnist" if resources.available("mnist") else "digits"
-    members = {info.role: info for info in infos if info.shipped and info.family == family and info.has_model}
-    if not {"sagvae", "identity"} <= set(members):
+    families = [family for family in ("mnist", "digits") if resources.available(family)]
+    pairs = ({info.role: info for info in infos if info.shipped and info.family == family and info.has_model}
+             for family in families)
+    members = next((pair for pair in pairs if {"sagvae", "identity"} <= set(pair)), None)
+    if members is None:
+        st.info("There is no finished pair of image models here.", icon=":material/image:")
         return
     first = members["sagvae"].key
     config = resources.run_config(first).data.perturbation

@@ -13,17 +13,19 @@ ORDERS = {"original": "as given", "community": "by community", "degree": "by deg
 
 def controls(info: RunInfo, has_truth: bool) -> tuple[float, str, str, bool]:
     """Threshold, order of the matrix, colour of the nodes, whether to compare with the truth."""
-    columns = st.columns([3, 2, 2, 2], vertical_alignment="bottom")
-    threshold = columns[0].slider(
-        "How sure must a relation be?", 0.05, 0.95, 0.5, 0.01, key="threshold", bind="query-params",
-        help="Pairs whose learned probability q(A_ij = 1) is above it are edges (eqs. 5-7). ½ is the natural one.")
-    by = columns[1].selectbox("Order of the matrix", list(ORDERS), format_func=ORDERS.get, key="order",
-                              bind="query-params")
-    choices = ["community"] if resources.dataset(info.key).node_labels is None else ["label", "community"]
-    colour = columns[2].selectbox("Colour of the nodes", choices, key="colour",
-                                  help="Known groups, or communities found in the learned graph (Louvain).")
-    truth = has_truth and columns[3].toggle("Compare with the truth", value=False, key="truth", bind="query-params",
-                                            help="Edges found and true, missed, and found but not true.")
+    groups = {"label": "known groups", "community": "communities found"}
+    known = resources.dataset(info.key).node_labels is not None
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        threshold = st.slider(
+            "How sure must a relation be?", 0.05, 0.95, 0.5, 0.01, key="threshold", bind="query-params", width=340,
+            help="Pairs whose learned probability q(A_ij = 1) is above it are edges (eqs. 5-7). ½ is the natural one.")
+        by = st.selectbox("Order of the matrix", list(ORDERS), format_func=ORDERS.get, key="order", width=170,
+                          bind="query-params")
+        colour = st.selectbox("Colour of the nodes", list(groups) if known else ["community"], key="colour", width=210,
+                              format_func=groups.get,
+                              help="Groups that are known, or communities in the learned graph (Louvain).")
+        truth = has_truth and st.toggle("Compare with the truth", key="truth", bind="query-params",
+                                        help="Edges found and true, missed, and found but not true.")
     return threshold, by, colour, truth
 
 
@@ -99,15 +101,16 @@ def explore(info: RunInfo) -> None:
 
 def pixels(info: RunInfo, posterior: np.ndarray, image_shape: tuple[int, int]) -> None:
     """Pick a pixel on the degree map; see which pixels the model relates to it."""
-    height, width = image_shape
-    row = min(state.get(state.PIXEL_ROW, height // 2), height - 1)
-    column = min(state.get(state.PIXEL_COLUMN, width // 2), width - 1)
+    width = image_shape[1]
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Pick a pixel", anchor=False)
+        title, *steps = st.columns([3, 1.4, 1.4], vertical_alignment="bottom")
+        title.subheader("Pick a pixel", anchor=False)
+        row, column = (_step(place, label, key, limit) for place, label, key, limit in
+                       zip(steps, ("Row", "Column"), (state.PIXEL_ROW, state.PIXEL_COLUMN), image_shape, strict=True))
         st.plotly_chart(
             figures.pixel_picker(posterior.sum(1).reshape(image_shape), (row, column), dark=DARK), key="picker",
-            on_select=_picked, selection_mode="points", config={"displayModeBar": False},
+            on_select=lambda: _picked(width), selection_mode="points", config={"displayModeBar": False},
             alt="Degree map: expected number of relations of each pixel")
         st.caption("Brightness: how many relations the pixel is expected to have. Click one, or step with the numbers.")
     with right:
@@ -119,19 +122,21 @@ def pixels(info: RunInfo, posterior: np.ndarray, image_shape: tuple[int, int]) -
         strongest = np.argsort(-posterior[node])[:3]
         st.caption(f"Pixel ({row}, {column}). Surest relations: " + ", ".join(
             f"({other // width}, {other % width}) with {posterior[node, other]:.0%}" for other in strongest) + ".")
-    steps = st.columns([1, 1, 4])
-    axes = ((state.PIXEL_ROW, "Row", height), (state.PIXEL_COLUMN, "Column", width))
-    for place, (key, label, limit) in enumerate(axes):
-        st.session_state[key] = min(st.session_state[key], limit - 1)
-        steps[place].number_input(label, 0, limit - 1, key=key, bind="query-params")
 
 
-def _picked() -> None:
+def _step(place, label: str, key: str, limit: int) -> int:
+    """One coordinate of the pixel; kept inside when the model changes to one of smaller images."""
+    if st.session_state.get(key, 0) > limit - 1:
+        st.session_state[key] = limit - 1
+    return place.number_input(label, 0, limit - 1, limit // 2, key=key, bind="query-params")
+
+
+def _picked(width: int) -> None:
     points = st.session_state["picker"]["selection"]["points"]
     if points:
         node = int(np.ravel(points[0]["customdata"])[0])
-        width = st.session_state["picker_width"]
-        st.session_state[state.PIXEL_ROW], st.session_state[state.PIXEL_COLUMN] = divmod(node, width)
+        row, column = divmod(node, width)
+        st.session_state[state.PIXEL_ROW], st.session_state[state.PIXEL_COLUMN] = row, column
 
 
 def positions(info: RunInfo, posterior: np.ndarray, threshold: float) -> None:
@@ -153,6 +158,4 @@ parts.heading("Relations", "What belongs together, and how sure the model is. Mo
 with parts.guard():
     chosen = parts.pick_run(lambda info: info.has_graph)
     if chosen is not None:
-        shape = resources.dataset(chosen.key).image_shape
-        st.session_state["picker_width"] = shape[1] if shape else 0
         explore(chosen)

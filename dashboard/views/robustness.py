@@ -10,6 +10,7 @@ from sagvae_core.presets import MODELS
 
 DARK = parts.is_dark()
 SHOWN = 10
+ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae"))}  # of the rows
 VALUES = {"white": 1.0, "black": 0.0, "random": None}
 
 
@@ -49,25 +50,23 @@ def download(name: str) -> bool:
 def choose_damage(image_shape: tuple[int, int], usual: PerturbationConfig) -> PerturbationConfig:
     """Kind and strength of the damage."""
     nodes = image_shape[0] * image_shape[1]
-    columns = st.columns([2, 3, 2, 2], vertical_alignment="bottom")
-    kind = columns[0].segmented_control("Damage", ["uniform", "block"], required=True, default="uniform", key="kind",
-                                        format_func={"uniform": "Noise", "block": "Block"}.get, bind="query-params")
-    if kind == "uniform":
-        pixels = columns[1].slider("Noisy pixels", 0, nodes, usual.pixels, max(1, nodes // 78), key=f"pixels_{nodes}",
-                                   help=f"How many of the {nodes} pixels get a random grey value. The models were "
-                                        f"trained with {usual.pixels}.")
-        return PerturbationConfig("uniform", pixels=pixels)
-    side = min(image_shape)
-    size = columns[1].slider("Size of the block", 0, side, max(1, side // 4), key=f"size_{nodes}",
-                             help="Pixels along one side.")
-    value = columns[2].selectbox("Filled with", list(VALUES), key="fill", bind="query-params")
-    place = columns[3].selectbox("Where", ["random", "centre", "top left", "bottom right"], key="place",
-                                 bind="query-params")
-    corner = {"random": None, "centre": ((image_shape[0] - size) // 2, (image_shape[1] - size) // 2),
-              "top left": (0, 0), "bottom right": (image_shape[0] - size, image_shape[1] - size)}[place]
-    if size == 0:
-        return PerturbationConfig("none")
-    return PerturbationConfig("block", size=size, value=VALUES[value], position=corner)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        kind = st.segmented_control("Damage", ["uniform", "block"], required=True, default="uniform", key="kind",
+                                    format_func={"uniform": "Noise", "block": "Block"}.get, bind="query-params")
+        if kind == "uniform":
+            pixels = st.slider("Noisy pixels", 0, nodes, usual.pixels, max(1, nodes // 196), key=f"pixels_{nodes}",
+                               width=340, help=f"How many of the {nodes} pixels get a random grey value. The models were "
+                                               f"trained with {usual.pixels}.")
+            return PerturbationConfig("uniform", pixels=pixels)
+        side = min(image_shape)
+        size = st.slider("Size of the block", 0, side, max(1, side // 4), key=f"size_{nodes}", width=340,
+                         help="Pixels along one side.")
+        value = st.selectbox("Filled with", list(VALUES), key="fill", bind="query-params", width=130)
+        place = st.selectbox("Where", ["random", "centre", "top left", "bottom right"], key="place", width=150,
+                             bind="query-params")
+    free = (image_shape[0] - size, image_shape[1] - size)
+    corner = {"random": None, "centre": (free[0] // 2, free[1] // 2), "top left": (0, 0), "bottom right": free}[place]
+    return PerturbationConfig("block", size=size, value=VALUES[value], position=corner) if size else PerturbationConfig()
 
 
 @st.fragment
@@ -77,22 +76,22 @@ def compare(name: str, members: list[RunInfo]) -> None:
     shape = DATASETS[name].image_shape
     usual = resources.run_config(lead.key).data.perturbation
     damage = choose_damage(shape, usual if usual.kind == "uniform" else PerturbationConfig("uniform", pixels=200))
-    columns = st.columns([5, 1.3, 1.3, 1.6], vertical_alignment="bottom")
-    shown = columns[0].pills("Models", [info.name for info in members], selection_mode="multi",
-                             default=_usual(members), format_func={info.name: _short(info) for info in members}.get,
-                             key=f"models_{name}")
-    columns[1].button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:",
-                      help="New damage on the same images.", width="stretch")
-    columns[2].button("Other images", on_click=state.add, args=(state.FIRST_IMAGE, SHOWN), icon=":material/shuffle:",
-                      help="The next ten held-out images.", width="stretch")
-    errors = columns[3].toggle("Show errors", key="errors", help="Where a reconstruction is too dark (blue) or too "
-                               "bright (red).")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        shown = st.pills("Models", [info.name for info in members], selection_mode="multi", default=_usual(members),
+                         format_func={info.name: _short(info) for info in members}.get, key=f"models_{name}")
+        st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:",
+                  help="New damage on the same images.")
+        st.button("Other images", on_click=state.add, args=(state.FIRST_IMAGE, SHOWN), icon=":material/shuffle:",
+                  help="The next ten held-out images.")
+        errors = st.toggle("Show errors", key="errors",
+                           help="Where a reconstruction is too dark (blue) or too bright (red).")
     seed, first = state.get(state.DRAW, 0), state.get(state.FIRST_IMAGE, 0)
     spoiled, nothing = resources.damaged(lead.key, damage, seed, first, SHOWN)
-    answers = {info: resources.repaired(info.key, damage, seed, first, SHOWN) for info in members if info.name in shown}
+    answers = [(info, resources.repaired(info.key, damage, seed, first, SHOWN))
+               for info in members if info.name in shown]
     averages(nothing, answers)
     rows = [pictures.Row("Perturbed", spoiled.damaged[:SHOWN], scores=_scores(nothing), competes=False)]
-    for info, answer in answers.items():
+    for info, answer in answers:
         rows.append(pictures.Row(_short(info), answer.images, scores=_scores(answer)))
         if errors:
             rows.append(pictures.Row("error", answer.images - spoiled.clean[:SHOWN], errors=True))
@@ -104,12 +103,15 @@ def averages(nothing, answers) -> None:
     """Mean scores over the held-out batch, each beside the perturbed input's."""
     columns = st.columns(1 + len(answers))
     for column, (title, answer) in zip(columns, [("Perturbed, as it is", nothing),
-                                                 *((_short(info), answer) for info, answer in answers.items())],
+                                                 *((_short(info), answer) for info, answer in answers)],
                                        strict=True):
         mean = answer.mean
         gain = mean["psnr"] - nothing.mean["psnr"]
         with column:
-            st.metric(title, f"{mean['psnr']:.1f} dB", None if answer is nothing else f"{gain:+.1f} dB",
+            same = answer is nothing
+            st.metric(title, f"{mean['psnr']:.1f} dB", "the input" if same else f"{gain:+.1f} dB",
+                      delta_color="off" if same or abs(gain) < 0.05 else "normal",
+                      delta_arrow="off" if same or abs(gain) < 0.05 else "auto",
                       help=f"PSNR averaged over {resources.BATCH} held-out images, and the difference to the perturbed "
                            "input.")
             st.caption(f"MSE {mean['mse_clean']:.4f} · SSIM {mean['ssim']:.3f}")
@@ -136,4 +138,5 @@ with parts.guard():
                DATASETS[info.dataset].image_shape]
     chosen = choose_data(trained)
     if chosen is not None:
-        compare(chosen, [info for info in trained if info.dataset == chosen])
+        members = [info for info in trained if info.dataset == chosen]
+        compare(chosen, sorted(members, key=lambda info: (not info.shipped, ORDER.get(info.role, 9), info.name)))
