@@ -68,8 +68,12 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
         found = description.get("format") if isinstance(description, dict) else type(description).__name__
         raise expected(f"{DESCRIPTION} format", FORMAT, repr(found), "Train again, or update sagvae_core.")
     config = model_config_from_dict(description.get("kind", ""), description.get("config", {}))
-    with torch.device("meta"):
-        model = build_model(config)
+    try:
+        with torch.device("meta"):
+            model = build_model(config)
+    except (RuntimeError, OverflowError, TypeError):  # PyTorch's three ways to say that a size does not fit in 64 bits
+        raise expected(f"sizes in {DESCRIPTION}", "those of a model that fits in memory", "far larger ones",
+                       "The file is damaged: restore it or train again.") from None
     tensors = read_tensors(folder / WEIGHTS, model.state_dict())
     model.load_state_dict({name: tensor.to(device) for name, tensor in tensors.items()}, assign=True)
     return model.eval().requires_grad_(False)
@@ -77,7 +81,7 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
 
 def refuse_pickle(path: Path) -> None:
     """Raise for files that could run code when they are opened."""
-    if path.suffix.lower() in _PICKLES:
+    if path.suffix.lower() in _PICKLES and not path.is_dir():
         raise SagvaeError(f"The model must be a folder with {WEIGHTS} and {DESCRIPTION}, got the pickle {path.name!r}. "
                           "Pickles can run any program when they are opened, so none is read: save the model again "
                           "with save_model().")
@@ -99,7 +103,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
                           "Choose the folder of a finished run.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except SagvaeError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a number of 5,000 digits
         raise SagvaeError(f"{path.name} must be valid JSON, got {type(error).__name__}: {error}. "
                           "The file is damaged: restore it or train again.") from None
 
@@ -118,7 +124,8 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
         with path.open("rb") as file:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
-            if start[:2] in (b"\x80\x02", b"\x80\x04", b"PK"):
+            # Only after the length: a header of 640 or 1152 bytes begins like a pickle, but no pickle like a length.
+            if length > _MAX_HEADER and (start[:1] == b"\x80" or start[:2] == b"PK"):
                 raise SagvaeError(f"{path.name} must be a safetensors file, got a pickle or archive under that name. "
                                   "Pickles can run any program when they are opened, so none is read.")
             if length > min(_MAX_HEADER, size):
@@ -128,7 +135,9 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
                           "Choose the folder of a finished run.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except SagvaeError:
+        raise
+    except (OSError, ValueError, RecursionError):
         raise expected(path.name, "a safetensors file", "a header that is not JSON",
                        "The file is damaged: restore it or train again.") from None
     if not isinstance(header, dict):
@@ -157,6 +166,9 @@ def read_tensors(path: Path, wanted: dict[str, Tensor] | None = None) -> dict[st
     except SafetensorError as error:
         raise expected(path.name, "a safetensors file", error, "The file is damaged: restore it.") from None
     for name, tensor in tensors.items():
+        if wanted is not None and tensor.dtype != wanted[name].dtype:
+            raise expected(f"{name} in {path.name}", f"of type {wanted[name].dtype}", tensor.dtype,
+                           "Save the model again with save_model().")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise expected(f"{name} in {path.name}", "finite", "NaN or infinity",
                            "That training diverged: train again.")

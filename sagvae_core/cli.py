@@ -84,6 +84,9 @@ def train(dataset: str, model_name: str, latent: str, name: str | None, epochs: 
         if run.status.state == "running":
             raise expected("run to resume", "one that is not training", f"{resume!r}, which is",
                            f"Stop it with `sagvae runs stop {resume}`.")
+        if run.status.state == "finished":
+            raise expected("run to resume", "unfinished", f"{resume!r}, which is finished",
+                           "Train a new one with --run NAME.")
     else:
         overrides = dict(map(_setting, settings))
         if rows is not None:
@@ -233,6 +236,28 @@ def datasets() -> None:
     for info in DATASETS.values():
         there = "at hand" if dataset_available(info.name) else "would be downloaded (SAGVAE_DATA names the folder)"
         click.echo(f"{info.name:8}  {info.description}  [{there}]")
+
+
+@cli.group()
+def study() -> None:
+    """The measurements behind the project's numbers, each one command."""
+
+
+@study.command()
+@click.option("--dataset", default="mnist", show_default=True, type=click.Choice(["digits", "mnist", "fashion"]))
+@click.option("--rows", default=5000, show_default=True, type=click.IntRange(100), help="Training rows.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: assets/studies/identity-DATASET.json.")
+def identity(dataset: str, rows: int, seed: int, out: Path | None) -> None:
+    """Tune the KL weight of the baseline, the VAE with A = I, on clean validation images."""
+    from .studies.identity import save, tune_identity
+
+    def show(row: dict[str, Any]) -> None:
+        click.echo(f"{row['setting']:28} MSE to clean {row['mean']:.4f}")
+
+    record = tune_identity(dataset, rows, seed, show)
+    click.echo("Chosen: {likelihood}, KL(z) x {kl_z_weight:g}".format(**record["chosen"]))
+    click.echo(save(record, out or shipped_folder().parent / "studies" / f"identity-{dataset}.json"))
 
 
 @cli.command()

@@ -54,6 +54,19 @@ class LatentEncoder(nn.Module):
             self.features = NodeFeatures(config)
         self.activation = ACTIVATION_FUNCTIONS[config.encoder_activation]
         self.head = nn.Linear(config.encoder_hidden, 2 * width)
+        if not self.sees_all:
+            self._start_informative()
+
+    @torch.no_grad()
+    def _start_informative(self) -> None:
+        """Let the first codes vary with x about as much as x does.
+
+        The default start lets a node's own value, one of 1 + node_embedding inputs, move its code by a few percent; the
+        KL then removes the code before the graph has found anything to do with it.
+        """
+        channels = self.config.num_channels
+        self.features.linear.weight[:, :channels].normal_(std=channels ** -0.5)
+        self.head.weight[: self.config.latent_channels].normal_(std=(2 / self.config.encoder_hidden) ** 0.5)
 
     def forward(self, x: Tensor) -> Normal:
         if self.sees_all:

@@ -96,10 +96,10 @@ def _train(run: Run, status: Status, device: str | None, on_progress: Callable[[
     def on_step(progress: Progress) -> None:
         nonlocal last_written
         now = time.time()
+        status.step, status.total_steps, status.epoch = progress.step, progress.total_steps, progress.epoch
+        status.seconds = before + now - started
         if now - last_written >= _STATUS_INTERVAL:
             done = progress.step - first_step
-            status.step, status.total_steps, status.epoch = progress.step, progress.total_steps, progress.epoch
-            status.seconds = before + now - started
             status.eta_seconds = (now - started) / max(1, done) * (progress.total_steps - progress.step)
             run.write_status(status)
             last_written = now

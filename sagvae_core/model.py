@@ -103,7 +103,9 @@ class SAGVAE(GenerativeModel):
 
         Use it to ask what a given batch would say; see :attr:`edge_posterior` for what evaluation uses.
         """
-        return None if self.graph_encoder is None else self.graph_encoder(x, temperature)
+        if self.graph_encoder is None:
+            return None
+        return self.graph_encoder(None if x is None else self.check(x), temperature)
 
     def decode(self, z: Tensor, adjacency: Tensor | None = None) -> Tensor:
         """E[x | z, A] (B, N, C) for codes z and an adjacency (N, N); by default the data set's edge posterior."""

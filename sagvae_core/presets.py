@@ -84,7 +84,7 @@ def run_config(dataset: str, model: str = "sagvae", *, latent: str = "per_node",
 
 def apply_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
     """``config`` with dotted settings replaced and everything validated again."""
-    values = {part: to_dict(getattr(config, part)) for part in ("data", "model", "train")}
+    values = {part: _tuples_to_lists(to_dict(getattr(config, part))) for part in ("data", "model", "train")}
     for name, value in overrides.items():
         part, *path = name.split(".")
         target = values.get(part)
@@ -94,16 +94,20 @@ def apply_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
             target = _step(target, key, name)
         _step(target, path[-1], name)
         target[int(path[-1]) if isinstance(target, list) else path[-1]] = value
-    parts = {part: from_dict(type(getattr(config, part)), _tuples_to_lists(values[part]), part) for part in values}
+    parts = {part: from_dict(type(getattr(config, part)), values[part], part) for part in values}
     return dataclasses.replace(config, **parts)
 
 
 def _step(target: Any, key: str, name: str) -> Any:
-    if isinstance(target, (list, tuple)) and key.isdigit() and int(key) < len(target):
+    if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
         return target[int(key)]
     if isinstance(target, dict) and key in target:
         return target[key]
-    known = ", ".join(target) if isinstance(target, dict) else f"0 to {len(target) - 1}" if target else "nothing"
+    known = "nothing"
+    if isinstance(target, dict):
+        known = ", ".join(target)
+    elif isinstance(target, list) and target:
+        known = f"0 to {len(target) - 1}"
     raise SagvaeError(f"{name!r} is not a setting. At {key!r} there are: {known}.")
 
 

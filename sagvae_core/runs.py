@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -127,8 +128,7 @@ class Run:
         if not isinstance(values, dict) or values.get("state") not in STATES:
             raise expected("status.json", "an object with a known state", values if not isinstance(values, dict)
                            else repr(values.get("state")), "Delete the run or restore the file.")
-        known = {f.name for f in dataclasses.fields(Status)}
-        status = Status(**{name: value for name, value in values.items() if name in known})
+        status = Status(**{f.name: values[f.name] for f in dataclasses.fields(Status) if f.name in values})
         if status.state == "running" and not _alive(status.pid, status.pid_started):
             status = dataclasses.replace(status, state="interrupted", eta_seconds=None)
         return status
@@ -137,7 +137,7 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         """The records of metrics.jsonl, one an epoch; a half-written last line is left out."""
         try:
-            lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
         records: dict[int, dict[str, Any]] = {}
@@ -168,8 +168,10 @@ class Run:
         write_json(self.folder / "status.json", dataclasses.asdict(status))
 
     def append_record(self, record: dict[str, Any]) -> None:
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        with (self.folder / "metrics.jsonl").open("a+b") as file:
+            # After a crash in the middle of a line the next record must not be glued to it and lost with it.
+            torn = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
+            file.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
 
     def write_snapshot(self, tensors: dict[str, Any]) -> None:
         write_tensors(self.folder / "snapshot.safetensors", tensors)
@@ -199,22 +201,9 @@ class Run:
     def read_checkpoint(self) -> dict[str, Any] | None:
         """The newest readable checkpoint as a :meth:`Trainer.state`, or None."""
         for folder in reversed(self._checkpoints()):
-            try:
-                plain = read_json(folder / "state.json")
-                tensors = read_tensors(folder / "state.safetensors")
-            except SagvaeError:
-                continue  # cut off while it was written by a dying disk: the one before is whole
-            parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
-            for name, tensor in tensors.items():
-                part, rest = name.split("/", 1)
-                parts[part][rest] = tensor
-            state: dict[int, dict[str, Any]] = {}
-            for name, tensor in parts["optimizer"].items():
-                index, key = name.split("/")
-                state.setdefault(int(index), {})[key] = tensor
-            return {"epoch": plain["epoch"], "step": plain["step"], "best_elbo": plain["best_elbo"],
-                    "best_epoch": plain["best_epoch"], "best_state": parts["best"] or None, "model": parts["model"],
-                    "optimizer": {"state": state, "param_groups": plain["param_groups"]}}
+            # A dying disk may have cut the newest off: then the one before is whole.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                return _read_state(folder)
         return None
 
     def remove_checkpoints(self) -> None:
@@ -232,6 +221,21 @@ class Run:
 
     def clear_stop(self) -> None:
         (self.folder / "stop").unlink(missing_ok=True)
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    plain = read_json(folder / "state.json")
+    parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
+    for name, tensor in read_tensors(folder / "state.safetensors").items():
+        part, rest = name.split("/", 1)
+        parts[part][rest] = tensor
+    state: dict[int, dict[str, Any]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, key = name.split("/")
+        state.setdefault(int(index), {})[key] = tensor
+    return {name: plain[name] for name in ("epoch", "step", "best_elbo", "best_epoch")} | {
+        "best_state": parts["best"] or None, "model": parts["model"],
+        "optimizer": {"state": state, "param_groups": plain["param_groups"]}}
 
 
 def check_name(name: str) -> str:

@@ -17,12 +17,15 @@ import torch
 from torch import Tensor
 
 from .config import StageConfig, TrainConfig
-from .errors import SagvaeError
+from .errors import SagvaeError, expected
 from .model import GenerativeModel
 from .objective import ElboTerms, Objective
 
 _STEP_STRIDE = 1_000_003  # a prime: the seeds of different (seed, step) pairs do not meet
-_VALIDATION_STEP = 2**40  # validation noise has a step number that no training step reaches
+# PyTorch's CPU generator reads the low 32 bits of a seed alone. 2**32 over the golden ratio keeps all pairs of up to
+# a thousand seeds more than a million steps apart in them.
+_SEED_STRIDE = 2_654_435_769
+_VALIDATION_STEP = 2**40  # validation noise has a step number that no training step reaches (on the CPU that of step 0)
 _EVALUATION_ROWS = 512
 
 
@@ -102,7 +105,7 @@ class Trainer:
             last_epoch = first_epoch + stage.epochs
             if self.epoch < last_epoch:
                 self._start_stage(stage, fresh=self.epoch == first_epoch)
-            while self.epoch < last_epoch:
+            while self.epoch < last_epoch and not self._out_of_patience():
                 if redraw is not None and self.epoch > 0:
                     inputs, clean = self._place(redraw(self.epoch))
                 started = time.perf_counter()
@@ -114,13 +117,12 @@ class Trainer:
                 record |= self._held_out(held_out)
                 record |= {"epoch": self.epoch, "stage": index, "step": self.step,
                            "seconds": time.perf_counter() - started} | self._describe_model()
-                stop_early = self._note_best(record, index) and index == len(self.config.stages) - 1
+                self._note_best(record, index)
                 yield record
-                if stop_early:
-                    break
             first_epoch = last_epoch
         if self.best_state is not None:
             self.model.load_state_dict(self.best_state)
+            self._average_graph(inputs)
         self.model.eval()
 
     # ------------------------------------------------------------------ one epoch
@@ -135,7 +137,8 @@ class Trainer:
         sums, rows = torch.zeros(4, device=self.device, dtype=torch.float64), 0
         prepared.train()
         for batch in order.split(config.batch_size):
-            batch = batch[accelerator.process_index::accelerator.num_processes]
+            if len(batch) >= accelerator.num_processes:  # a last batch too small to share goes to everyone
+                batch = batch[accelerator.process_index::accelerator.num_processes]
             rate = _learning_rate(stage, stage_step / stage_steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
@@ -213,14 +216,18 @@ class Trainer:
                     described[name] = getattr(likelihood, name).mean().item()
         return described
 
-    def _note_best(self, record: dict[str, Any], stage: int) -> bool:
-        """Keep the best state of the last stage on held-out data; True when ``patience`` has run out."""
+    def _note_best(self, record: dict[str, Any], stage: int) -> None:
+        """Keep the best state of the last stage on held-out data."""
         if self.config.patience is None or "validation_elbo" not in record or stage < len(self.config.stages) - 1:
-            return False
+            return
         if record["validation_elbo"] > self.best_elbo:
             self.best_elbo, self.best_epoch = record["validation_elbo"], self.epoch
             self.best_state = copy.deepcopy(self.model.state_dict())
-        return self.epoch - self.best_epoch >= self.config.patience
+
+    def _out_of_patience(self) -> bool:
+        # Asked before an epoch, not after: a run cut off right after its last epoch must not train another one.
+        patience = self.config.patience
+        return patience is not None and self.best_state is not None and self.epoch - self.best_epoch >= patience
 
     # ------------------------------------------------------------------ placing, stages, state
 
@@ -237,17 +244,17 @@ class Trainer:
         self._loaded_optimizer = None
 
     def state(self) -> dict[str, Any]:
-        """All that :meth:`load_state` needs to go on as if nothing had happened (taken between epochs)."""
-        return {"epoch": self.epoch, "step": self.step, "best_elbo": self.best_elbo, "best_epoch": self.best_epoch,
-                "best_state": self.best_state, "optimizer": self.optimizer.state_dict(),
-                "model": self.model.state_dict()}
+        """A copy of all that :meth:`load_state` needs to go on as if nothing had happened (taken between epochs)."""
+        return copy.deepcopy({
+            "epoch": self.epoch, "step": self.step, "best_elbo": self.best_elbo, "best_epoch": self.best_epoch,
+            "best_state": self.best_state, "optimizer": self.optimizer.state_dict(), "model": self.model.state_dict()})
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`; call before :meth:`epochs` and give it the same data."""
         self.model.load_state_dict(state["model"])
         self.epoch, self.step = state["epoch"], state["step"]
         self.best_elbo, self.best_epoch, self.best_state = state["best_elbo"], state["best_epoch"], state["best_state"]
-        self._loaded_optimizer = state["optimizer"]
+        self._loaded_optimizer = copy.deepcopy(state["optimizer"])  # Adam would go on writing into the caller's tensors
 
 
 def _accelerator(config: TrainConfig) -> Any:
@@ -255,9 +262,12 @@ def _accelerator(config: TrainConfig) -> Any:
     from accelerate import Accelerator, DistributedDataParallelKwargs
     from accelerate.state import AcceleratorState, PartialState
 
-    if config.device.startswith("cuda") and not torch.cuda.is_available():
-        raise SagvaeError("train.device must be a device of this machine, got 'cuda'. No CUDA GPU is visible: "
-                          "use device 'auto' or 'cpu'.")
+    kind = config.device.split(":")[0]
+    if kind not in ("auto", "cpu", "cuda", "mps"):
+        raise expected("train.device", "'auto', 'cpu', 'cuda' or 'mps'", repr(config.device))
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise SagvaeError(f"train.device must be a device of this machine, got {kind!r}. No {kind.upper()} GPU is "
+                          "visible: use device 'auto' or 'cpu'.")
     # Accelerate keeps one state a process; a second training with other settings needs a fresh one.
     if PartialState._shared_state and PartialState().num_processes == 1:
         AcceleratorState._reset_state(reset_partial_state=True)
@@ -267,7 +277,7 @@ def _accelerator(config: TrainConfig) -> Any:
 
 
 def _generator(device: torch.device | str, seed: int, step: int) -> torch.Generator:
-    return torch.Generator(device).manual_seed((seed * 2**42 + step) * _STEP_STRIDE % 2**63)
+    return torch.Generator(device).manual_seed((seed * _SEED_STRIDE + step) * _STEP_STRIDE % 2**63)
 
 
 def _learning_rate(stage: StageConfig, progress: float) -> float:

@@ -1,0 +1,265 @@
+"""The command line as a person or a script meets it: results, exit codes, and one sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from sagvae_core import __version__
+from sagvae_core import cli as cli_module
+from sagvae_core import runs as runs_module
+from sagvae_core.cli import cli, free_name, with_epochs
+from sagvae_core.presets import run_config
+from sagvae_core.runs import Run, Status, process_started
+
+TINY = ["--rows", "32", "--epochs", "2", "--device", "cpu", "--quiet", "--set", "model.hidden=[4]", "--set",
+        "model.attention=[]", "--set", "train.batch_size=16"]
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch) -> Path:
+    """An own folder for runs, and no shipped ones."""
+    monkeypatch.setenv("SAGVAE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(runs_module, "shipped_folder", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(cli_module, "shipped_folder", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(sys, "argv", ["sagvae"])
+    return tmp_path / "runs"
+
+
+def call(*words: str, **kwargs) -> Result:
+    return CliRunner().invoke(cli, list(words), **kwargs)
+
+
+def refused(*words: str) -> str:
+    """The sentence on stderr of a call that has to end with exit code 2 and nothing but words."""
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return " ".join(result.stderr.split())
+
+
+def queued(root: Path, name: str = "one") -> Run:
+    return Run.create(root, name, run_config("digits", overrides={
+        "data.train_rows": 32, "model.hidden": [4], "train.stages.0.epochs": 1, "train.stages.1.epochs": 1}))
+
+
+# ---------------------------------------------------------------------- train
+
+def test_train_makes_a_finished_run_and_prints_its_metrics(root, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["sagvae", "train", "--dataset", "digits", "--quiet", "--runs-dir", "x"])
+    result = call("train", "--dataset", "digits", *TINY)
+    assert result.exit_code == 0, result.output
+    run = Run(root / "digits-sagvae")
+    assert run.status.state == "finished"
+    assert result.stdout.startswith(f"{run.folder}  mse_clean {run.status.metrics['mse_clean']:.4g}  psnr ")
+    config = run.config
+    assert (config.model.hidden, config.train.batch_size, config.data.train_rows) == ((4,), 16, 32)
+    assert [stage.epochs for stage in config.train.stages] == [1, 1]
+    assert config.command == "sagvae train --dataset digits --run digits-sagvae"
+    assert run.has_model
+
+
+def test_options_reach_the_configuration(root, monkeypatch):
+    monkeypatch.setattr(cli_module, "execute", lambda run, device, show: Status(state="stopped", epoch=4))
+    result = call("train", "--dataset", "digits", "--model", "identity", "--run", "mine", "--seed", "3", "--data-seed",
+                  "4", "--noise", "5", "--set", "model.activation=tanh")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "Stopped after epoch 4. Go on with `sagvae train --resume mine`.\n"
+    config = Run(root / "mine").config
+    assert (config.train.seed, config.data.seed, config.model.activation) == (3, 4, "tanh")
+    assert (config.data.perturbation.kind, config.data.perturbation.pixels) == ("uniform", 5)
+    assert config.model.graph == "identity"
+    call("train", "--dataset", "digits", "--block", "3", "--run", "block", "--runs-dir", str(root / "else"))
+    config = Run(root / "else" / "block").config
+    assert (config.data.perturbation.kind, config.data.perturbation.size) == ("block", 3)
+    call("train", "--dataset", "digits", "--noise", "0", "--run", "clean")
+    assert Run(root / "clean").config.data.perturbation.kind == "none"
+    call("train", "--latent", "per_sample", "--run", "karate")
+    assert Run(root / "karate").config.model.latent == "per_sample"
+
+
+def test_names_are_numbered_when_taken_and_refused_when_chosen(root):
+    assert free_name(root, "a") == "a"
+    for name in ("a", "a-2"):
+        (root / name).mkdir(parents=True)
+    assert free_name(root, "a") == "a-3"
+    queued(root, "mine")
+    assert "run name must be new, got 'mine'. Choose another name" in refused("train", "--run", "mine")
+    assert "run name must be 1 to 64 letters" in refused("train", "--run", "../out")
+
+
+def test_stages_keep_their_share_of_the_epochs():
+    for total, wanted in ((100, [60, 40]), (10, [6, 4]), (1, [1, 1])):
+        assert [stage.epochs for stage in with_epochs(run_config("digits"), total).train.stages] == wanted
+
+
+def test_a_stopped_run_goes_on(root):
+    run = queued(root)
+    result = call("train", "--resume", "one", "--device", "cpu", "--quiet")
+    assert result.exit_code == 0, result.output
+    assert run.status.state == "finished"
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    (["--dataset", "cats"], "dataset must be one of 'karate', 'digits', 'mnist', 'fashion', got 'cats'. See `sagvae"),
+    (["--model", "gan"], "model must be one of 'sagvae', 'identity', 'mlp_vae', 'dae', got 'gan'."),
+    (["--model", "dae"], "model must be 'sagvae' or 'identity' on 'karate', got 'dae'. Its question is the graph"),
+    (["--latent", "odd"], "model.latent must be one of 'per_node', 'per_sample', got 'odd'."),
+    (["--set", "model.hidden"], "--set must be NAME=VALUE, got 'model.hidden'. For example --set model.hidden=[8,8]."),
+    (["--set", "model.wings=2"], "'model.wings' is not a setting. At 'wings' there are: num_nodes"),
+    (["--set", "model.num_nodes.x=2"], "'model.num_nodes.x' is not a setting."),
+    (["--set", "model.hidden=wide"], "model.hidden must be a list, got 'wide'."),
+    (["--dataset", "digits", "--noise", "3", "--block", "3"], "the damage must be either --noise or --block, got"),
+    (["--resume", "nothing"], "run must be one of (there are none yet), got 'nothing'. See `sagvae runs`."),
+    (["--epochs", "0"], "0 is not in the range x>=1"),
+])
+def test_bad_options_are_a_sentence_and_leave_no_folder(root, words, sentence):
+    assert sentence in refused("train", *words)
+    assert not root.exists()
+
+
+def test_what_only_the_data_can_refuse_is_a_sentence_too(root):
+    assert "data.train_rows must be at most" in refused("train", "--dataset", "digits", "--rows", "99999", "--quiet")
+    assert Run(root / "digits-sagvae").status.state == "failed"
+    assert "train.device must be" in refused("train", "--dataset", "digits", "--device", "abacus", "--quiet")
+
+
+@pytest.mark.parametrize("name", ["running", "finished"])
+def test_only_unfinished_runs_go_on(root, name):
+    queued(root).write_status(Status(state=name, pid=os.getpid(), pid_started=process_started(os.getpid())))
+    sentence = refused("train", "--resume", "one")
+    assert "run to resume must be" in sentence
+    assert ("Stop it with" if name == "running" else "which is finished") in sentence
+
+
+# ---------------------------------------------------------------------- runs
+
+def test_runs_as_json_have_a_fixed_schema_also_when_there_are_none(root, tmp_path):
+    assert json.loads(call("runs", "--json").stdout) == []
+    queued(root, "b")
+    finished = queued(root, "a")
+    finished.write_status(Status(state="finished", seconds=12.34, device="CPU", metrics={"f1": 0.5}))
+    queued(tmp_path / "shipped", "c")
+    rows = json.loads(call("runs", "--json").stdout)
+    assert rows[0] == {"name": "a", "dataset": "digits", "model": "sagvae", "state": "finished", "device": "CPU",
+                       "seconds": 12.3, "metrics": {"f1": 0.5}, "shipped": False}
+    assert [(row["name"], row["state"], row["shipped"]) for row in rows[1:]] == [
+        ("b", "queued", False), ("c", "queued", True)]
+
+
+def test_the_table_lines_up_and_a_broken_run_hides_no_other(root):
+    queued(root, "good").write_status(Status(state="finished", metrics={"mse_clean": 0.01234}))
+    queued(root, "bad")
+    (root / "bad" / "status.json").write_text("{")
+    result = call("runs")
+    assert result.exit_code == 0
+    head, line = result.stdout.splitlines()
+    assert head.split() == ["name", "dataset", "model", "state", "seconds", "mse_clean", "psnr", "ssim", "f1",
+                            "average_precision"]
+    assert line.split() == ["good", "digits", "sagvae", "finished", "0", "0.0123"]
+    assert line.index("digits") == head.index("dataset")
+    assert result.stderr.startswith("bad cannot be read: status.json must be valid JSON")
+
+
+def test_show_prints_settings_and_status(root):
+    run = queued(root)
+    shown = json.loads(call("runs", "show", "one").stdout)
+    assert shown["folder"] == str(run.folder)
+    assert shown["config"] == json.loads((run.folder / "config.json").read_text())
+    assert shown["status"]["state"] == "queued"
+    assert "run must be one of one, got 'two'" in refused("runs", "show", "two")
+    (run.folder / "config.json").write_text("{")
+    assert "config.json must be valid JSON, got JSONDecodeError" in refused("runs", "show", "one")
+    assert "config.json must be valid JSON" in refused("train", "--resume", "one", "--quiet")
+
+
+def test_stop_asks_a_living_run_only(root):
+    run = queued(root)
+    assert "run to stop must be one that is training, got 'one', which is queued." in refused("runs", "stop", "one")
+    assert not run.stop_requested()
+    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    result = call("runs", "stop", "one")
+    assert result.exit_code == 0
+    assert "sagvae train --resume one" in result.stdout
+    assert run.stop_requested()
+
+
+def test_delete_asks_first_and_spares_training_and_shipped_runs(root, tmp_path):
+    run = queued(root)
+    assert call("runs", "delete", "one", input="n\n").exit_code == 1
+    assert run.folder.exists()
+    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    assert "run to delete must be one that is not training" in refused("runs", "delete", "one", "--yes")
+    assert run.folder.exists()
+    run.write_status(Status(state="stopped"))
+    assert call("runs", "delete", "one", "--yes").stdout == "Deleted one.\n"
+    assert not run.folder.exists()
+    queued(tmp_path / "shipped", "theirs")
+    assert "run must be one of (there are none yet), got 'theirs'" in refused("runs", "delete", "theirs", "--yes")
+    assert (tmp_path / "shipped" / "theirs").exists()
+
+
+# ---------------------------------------------------------------------- the other verbs
+
+def test_datasets_say_what_is_at_hand(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAGVAE_DATA", str(tmp_path))
+    lines = call("datasets").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["karate", "digits", "mnist", "fashion"]
+    assert ["at hand" in line for line in lines] == [True, True, False, False]
+
+
+def test_dashboard_starts_streamlit_with_the_runs_of_this_folder(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(subprocess, "call", lambda command, **kwargs: calls.append((command, kwargs)) or 3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAGVAE_RUNS", "mine")
+    monkeypatch.setenv("SAGVAE_DATA", "data")
+    app = Path(cli_module.__file__).parents[1] / "dashboard" / "app.py"
+    monkeypatch.setattr(Path, "is_file", lambda self: self == app)
+    assert call("dashboard", "--port", "1234", "--no-browser").exit_code == 3
+    command, kwargs = calls[0]
+    assert command[1:] == ["-m", "streamlit", "run", str(app), "--server.port", "1234", "--server.address", "localhost",
+                           "--server.headless", "true"]
+    assert kwargs["cwd"] == app.parents[1]
+    assert kwargs["env"]["SAGVAE_RUNS"] == str(tmp_path / "mine")
+    assert kwargs["env"]["SAGVAE_DATA"] == str(tmp_path / "data")
+    monkeypatch.setattr(Path, "is_file", lambda self: False)
+    assert "the dashboard must be at" in refused("dashboard")
+
+
+def every_command(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [prefix]
+    for name, command in group.commands.items():
+        found += every_command(command, (*prefix, name)) if isinstance(command, click.Group) else [(*prefix, name)]
+    return found
+
+
+@pytest.mark.parametrize("words", every_command(cli), ids=" ".join)
+def test_every_command_explains_itself(words):
+    for flag in ("--help", "-h"):
+        result = call(*words, flag)
+        assert result.exit_code == 0
+        assert result.stdout.startswith("Usage: ")
+        assert len(result.stdout.splitlines()) > 4
+
+
+def test_version():
+    assert call("--version").stdout == f"sagvae, version {__version__}\n"
+
+
+def test_as_a_process_bad_input_is_one_sentence_and_exit_code_two(tmp_path):
+    result = subprocess.run([sys.executable, "-m", "sagvae_core", "train", "--dataset", "cats"], capture_output=True,
+                            text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])})
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert "Error: dataset must be one of 'karate', 'digits', 'mnist', 'fashion', got 'cats'." in result.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "runs"] or not list(tmp_path.iterdir())

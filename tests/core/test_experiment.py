@@ -1,0 +1,186 @@
+"""A run from its configuration to held-out metrics: finished, stopped and resumed, failed, on tiny digits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from sagvae_core import experiment
+from sagvae_core.config import DataConfig, PerturbationConfig
+from sagvae_core.data import load_dataset
+from sagvae_core.errors import SagvaeError
+from sagvae_core.experiment import evaluate, execute
+from sagvae_core.metrics import edge_scores, reconstruction_scores
+from sagvae_core.model import SAGVAE
+from sagvae_core.presets import run_config
+from sagvae_core.runs import Run, RunConfig
+from sagvae_core.training import Trainer
+
+TINY = {"data.train_rows": 48, "train.batch_size": 16, "train.device": "cpu", "model.hidden": [4],
+        "model.attention": []}
+
+
+def tiny(model: str = "sagvae", epochs: int = 2, **overrides) -> RunConfig:
+    config = run_config("digits", model, overrides=TINY | overrides if model in ("sagvae", "identity") else {
+        "data.train_rows": 48, "train.device": "cpu"} | overrides)
+    stages = tuple(dataclasses.replace(stage, epochs=epochs) for stage in config.train.stages)
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, stages=stages))
+
+
+@pytest.fixture(autouse=True)
+def one_status_a_step(monkeypatch):
+    monkeypatch.setattr(experiment, "_STATUS_INTERVAL", 0.0)
+
+
+@pytest.mark.parametrize("model", ["sagvae", "identity", "mlp_vae", "dae"])
+def test_a_run_finishes_with_held_out_metrics_and_a_model(model, tmp_path):
+    run, progress = Run.create(tmp_path, "one", tiny(model)), []
+    status = execute(run, on_progress=lambda step, record: progress.append((step.step, record.get("epoch", 0))))
+    epochs = run.config.train.total_epochs
+    assert (status.state, status.epoch, status.error, status.eta_seconds) == ("finished", epochs, None, None)
+    assert run.status == status
+    assert status.step == status.total_steps == len(progress)
+    assert [epoch for _, epoch in progress] == sorted(epoch for _, epoch in progress)
+    assert progress[-1][1] == epochs - 1  # the last epoch's record comes after its last step
+    assert status.seconds > 0
+    assert status.device.startswith("CPU")
+    assert len(run.records) == epochs
+    assert set(status.metrics) == {"mse_clean", "psnr", "ssim", "input_mse_clean", "input_psnr", "input_ssim",
+                                   "test_rows"}
+    assert not (run.folder / "checkpoints").exists()
+    data = load_dataset(run.config.data)
+    loaded = run.load_model()
+    found = reconstruction_scores(loaded.reconstruct(data.test.inputs), data.test.clean, (8, 8))
+    assert status.metrics["mse_clean"] == pytest.approx(found["mse_clean"].mean().item(), rel=1e-4)
+    assert status.metrics["input_mse_clean"] == pytest.approx(
+        (data.test.inputs - data.test.clean).square().mean().item(), rel=1e-4)
+    assert status.metrics["test_rows"] == len(data.test)
+    snapshot = run.snapshot()
+    assert torch.equal(snapshot["inputs"], data.validation.inputs[:8])
+    assert torch.equal(snapshot["clean"], data.validation.clean[:8])
+    assert torch.allclose(snapshot["reconstruction"], loaded.reconstruct(snapshot["inputs"]), atol=1e-5)
+    if model == "sagvae":
+        assert snapshot["edge_percent"].dtype == torch.uint8
+        assert torch.equal(snapshot["edge_percent"], (loaded.edge_posterior * 100).round().to(torch.uint8))
+    else:
+        assert "edge_percent" not in snapshot
+
+
+def test_edges_are_scored_where_the_graph_is_known_and_positions_have_no_peak_value():
+    data = load_dataset("karate", train_rows=20)
+    config = run_config("karate").model
+    model = SAGVAE(config).eval()
+    metrics = evaluate(model, data)
+    wanted = edge_scores(model.edge_posterior, data.adjacency)
+    assert set(metrics) == {"mse_clean", "precision", "recall", "f1", "average_precision", "test_rows"}
+    assert metrics["average_precision"] == wanted["average_precision"]
+    assert "f1" not in evaluate(SAGVAE(run_config("karate", "identity").model).eval(), data)
+
+
+def test_a_stopped_run_says_where_and_goes_on_to_the_same_end(tmp_path):
+    whole = Run.create(tmp_path, "whole", tiny())
+    execute(whole)
+    run = Run.create(tmp_path, "cut", tiny())
+
+    def stop(progress, _) -> None:
+        if progress.step == 8:
+            run.request_stop()
+
+    status = execute(run, on_progress=stop)
+    assert (status.state, status.epoch, status.step, status.eta_seconds) == ("stopped", 2, 8, None)
+    assert not run.stop_requested()
+    assert not run.has_model
+    assert [record["epoch"] for record in run.records] == [1, 2]
+    first_seconds = status.seconds
+    status = execute(run)
+    assert status.state == "finished"
+    assert status.seconds > first_seconds
+    assert [record["epoch"] for record in run.records] == [1, 2, 3, 4]
+    assert status.metrics == whole.status.metrics
+    wanted, found = whole.load_model().state_dict(), run.load_model().state_dict()
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_the_stopped_epoch_is_right_even_between_two_status_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "_STATUS_INTERVAL", 1e9)
+    run = Run.create(tmp_path, "one", tiny())
+    status = execute(run, on_progress=lambda progress, _: progress.step == 8 and run.request_stop())
+    assert (status.state, status.epoch, status.step) == ("stopped", 2, 8)
+
+
+def test_ctrl_c_leaves_a_stopped_run_that_can_go_on(tmp_path):
+    run = Run.create(tmp_path, "one", tiny())
+
+    def interrupt(progress, _) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(run, on_progress=interrupt)
+    assert run.status.state == "stopped"
+    assert run.read_checkpoint()["epoch"] == 1
+    assert execute(run).state == "finished"
+
+
+def test_while_it_trains_the_status_says_so_with_this_process(tmp_path):
+    run, seen = Run.create(tmp_path, "one", tiny()), []
+    execute(run, on_progress=lambda progress, _: seen.append((progress.step, run.status)))
+    step, status = seen[3]
+    assert (status.state, status.step, status.total_steps, status.total_epochs) == ("running", step, 12, 4)
+    assert status.eta_seconds >= 0
+
+
+@pytest.mark.parametrize(("overrides", "words"), [
+    ({"data.train_rows": 10**6}, "data.train_rows must be at most"),
+    ({"train.device": "abacus"}, "train.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'abacus'"),
+    ({"model.num_nodes": 9}, "x must be of shape (B, 9, 1)"),
+    ({"train.stages.0.likelihood": "gaussian"}, "stage.likelihood must be"),
+])
+def test_a_run_that_cannot_be_trained_fails_with_the_sentence_in_its_status(overrides, words, tmp_path):
+    run = Run.create(tmp_path, "one", tiny(**overrides))
+    with pytest.raises(SagvaeError) as caught:
+        execute(run)
+    assert words in str(caught.value)
+    assert (run.status.state, run.status.error) == ("failed", str(caught.value))
+
+
+@pytest.mark.parametrize(("error", "raised", "words"), [
+    (torch.OutOfMemoryError("CUDA out of memory"), SagvaeError, "The device ran out of memory. Expected a batch that"),
+    (KeyError("bug"), KeyError, "KeyError: 'bug'")])
+def test_running_out_of_memory_is_a_sentence_and_a_bug_is_a_bug(error, raised, words, tmp_path, monkeypatch):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(Trainer, "_run_epoch", broken)
+    run = Run.create(tmp_path, "one", tiny())
+    with pytest.raises(raised):
+        execute(run)
+    assert run.status.state == "failed"
+    assert words in run.status.error
+
+
+def test_the_device_can_be_another_than_the_configurations(tmp_path):
+    run = Run.create(tmp_path, "one", tiny(**{"train.device": "abacus"}))
+    assert execute(run, device="cpu").state == "finished"
+    assert json.loads((run.folder / "config.json").read_text())["train"]["device"] == "abacus"
+
+
+def test_only_models_with_clean_targets_see_new_damage_every_epoch(tmp_path, monkeypatch):
+    asked = []
+    original = experiment.load_dataset
+
+    def spy(config: DataConfig):
+        data = original(config)
+        redraw = data.redraw
+        data.redraw = lambda epoch: asked.append(epoch) or redraw(epoch)
+        return data
+
+    monkeypatch.setattr(experiment, "load_dataset", spy)
+    for model, wanted in (("mlp_vae", []), ("dae", [1])):
+        config = tiny(model)
+        assert config.data.perturbation == PerturbationConfig("uniform", pixels=16)
+        execute(Run.create(tmp_path, model, config))
+        assert asked == wanted
