@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from . import __version__
-from .config import ModelConfig, ReferenceConfig, from_dict, to_dict
+from .config import ModelConfig, ReferenceConfig
+from .config_io import from_dict, to_dict
 from .errors import SagvaeError, expected
 from .model import SAGVAE, GenerativeModel
 from .reference import MLPVAE, DenoisingAutoencoder

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from typing import Any
 import click
 
 from . import __version__
-from .data import DATASETS, dataset_available
+from .cli_runs import SHOWN_METRICS, datasets, runs, study
+from .data import DATASETS
 from .errors import SagvaeError, expected
 from .experiment import execute
 from .presets import MODELS, apply_overrides, run_config
-from .runs import Run, RunConfig, check_name, find_run, list_runs, runs_folder, shipped_folder
-
-_SHOWN_METRICS = ("mse_clean", "psnr", "ssim", "f1", "average_precision")
+from .runs import Run, RunConfig, check_name, find_run, runs_folder
 
 
 class _Cli(click.Group):
@@ -120,7 +118,7 @@ def _run_with_bar(run: Run, device: str | None, quiet: bool) -> None:
     if status.state == "stopped":
         click.echo(f"Stopped after epoch {status.epoch}. Go on with `sagvae train --resume {run.name}`.")
         return
-    click.echo(f"{run.folder}  " + "  ".join(f"{name} {status.metrics[name]:.4g}" for name in _SHOWN_METRICS
+    click.echo(f"{run.folder}  " + "  ".join(f"{name} {status.metrics[name]:.4g}" for name in SHOWN_METRICS
                                              if name in status.metrics))
 
 
@@ -157,109 +155,6 @@ def _command(name: str) -> str:
     return shlex.join(["sagvae", *words] + ([] if "--run" in words else ["--run", name]))
 
 
-# ---------------------------------------------------------------------------------------------------- runs
-
-@cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON list: name, dataset, model, device, seconds, metrics.")
-@click.pass_context
-def runs(context: click.Context, as_json: bool) -> None:
-    """List runs, yours and the shipped ones, with their held-out metrics."""
-    if context.invoked_subcommand is not None:
-        return
-    rows, broken = [], []
-    for run in list_runs():
-        try:
-            rows.append(describe(run))
-        except SagvaeError as error:
-            broken.append((run.name, str(error)))
-    if as_json:
-        click.echo(json.dumps(rows, indent=1))
-    else:
-        _print_table(rows)
-    for name, error in broken:
-        click.echo(f"{name} cannot be read: {error}", err=True)
-
-
-def describe(run: Run) -> dict[str, Any]:
-    """What ``sagvae runs --json`` says of one run."""
-    config, status = run.config, run.status
-    return {"name": run.name, "dataset": config.data.name, "model": config.role, "state": status.state,
-            "device": status.device, "seconds": round(status.seconds, 1), "metrics": status.metrics,
-            "shipped": run.folder.parent.resolve() == shipped_folder().resolve()}
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    head = ["name", "dataset", "model", "state", "seconds", *_SHOWN_METRICS]
-    table = [head] + [[row["name"], row["dataset"], row["model"], row["state"], f"{row['seconds']:.0f}",
-                       *(f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "" for name in _SHOWN_METRICS)]
-                      for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table)]
-    for line in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-
-
-@runs.command()
-@click.argument("name")
-def show(name: str) -> None:
-    """Settings, status and metrics of one run, as JSON."""
-    run = find_run(name)
-    click.echo(json.dumps({"folder": str(run.folder), "config": run.config.to_dict(),
-                           "status": dataclasses.asdict(run.status)}, indent=1))
-
-
-@runs.command()
-@click.argument("name")
-def stop(name: str) -> None:
-    """Ask a training run to stop after its current step."""
-    run = find_run(name)
-    if run.status.state != "running":
-        raise expected("run to stop", "one that is training", f"{name!r}, which is {run.status.state}")
-    run.request_stop()
-    click.echo(f"{name} stops after its current step. Go on later with `sagvae train --resume {name}`.")
-
-
-@runs.command()
-@click.argument("name")
-@click.confirmation_option(prompt="Delete this run and its model?")
-def delete(name: str) -> None:
-    """Delete one of your runs."""
-    run = find_run(name, runs_folder())
-    if run.status.state == "running":
-        raise expected("run to delete", "one that is not training", f"{name!r}, which is", "Stop it first.")
-    shutil.rmtree(run.folder)
-    click.echo(f"Deleted {name}.")
-
-
-@cli.command()
-def datasets() -> None:
-    """The data sets, and whether each is at hand or would be downloaded."""
-    for info in DATASETS.values():
-        there = "at hand" if dataset_available(info.name) else "would be downloaded (SAGVAE_DATA names the folder)"
-        click.echo(f"{info.name:8}  {info.description}  [{there}]")
-
-
-@cli.group()
-def study() -> None:
-    """The measurements behind the project's numbers, each one command."""
-
-
-@study.command()
-@click.option("--dataset", default="mnist", show_default=True, type=click.Choice(["digits", "mnist", "fashion"]))
-@click.option("--rows", default=5000, show_default=True, type=click.IntRange(100), help="Training rows.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Default: assets/studies/identity-DATASET.json.")
-def identity(dataset: str, rows: int, seed: int, out: Path | None) -> None:
-    """Tune the KL weight of the baseline, the VAE with A = I, on clean validation images."""
-    from .studies.identity import save, tune_identity
-
-    def show(row: dict[str, Any]) -> None:
-        click.echo(f"{row['setting']:28} MSE to clean {row['mean']:.4f}")
-
-    record = tune_identity(dataset, rows, seed, show)
-    click.echo("Chosen: {likelihood}, KL(z) x {kl_z_weight:g}".format(**record["chosen"]))
-    click.echo(save(record, out or shipped_folder().parent / "studies" / f"identity-{dataset}.json"))
-
-
 @cli.command()
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="localhost", show_default=True, help="0.0.0.0 opens it to the network.")
@@ -278,6 +173,10 @@ def dashboard(port: int, host: str, no_browser: bool) -> None:
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port),
                "--server.address", host, "--server.headless", "true" if no_browser else "false"]
     raise SystemExit(subprocess.call(command, cwd=app.parents[1], env=environment))
+
+
+for command in (runs, datasets, study):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -5,12 +5,10 @@ Symbols as in the paper: B batch, N nodes (features of the data), C channels per
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin, get_type_hints
 
-from .errors import SagvaeError, expected
+from .errors import expected
 
 LATENTS = ("per_node", "per_sample")
 GRAPHS = ("learned", "identity")
@@ -33,10 +31,10 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _in_range(name: str, value: float, low: float, high: float, open_ends: bool = False) -> None:
-    inside = low < value < high if open_ends else low <= value <= high
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and inside):
-        left, right = ("(", ")") if open_ends else ("[", "]")
-        raise expected(name, f"in {left}{low:g}, {high:g}{right}", value)
+    left, right = ("(", ")") if open_ends else ("[", "]")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not (low < value < high if open_ends else low <= value <= high):
+        raise expected(name, f"in {left}{low:g}, {high:g}{right}", repr(value))
 
 
 @dataclass(frozen=True)
@@ -238,49 +236,3 @@ class TrainConfig:
     @property
     def total_epochs(self) -> int:
         return sum(stage.epochs for stage in self.stages)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON types; :func:`from_dict` is its inverse."""
-    return dataclasses.asdict(config)
-
-
-def from_dict(cls: type, values: dict[str, Any], where: str = "") -> Any:
-    """Rebuild a configuration of type ``cls``; unknown names and wrong types are said, never ignored.
-
-    Raises:
-        SagvaeError: a name is unknown, or a value has another type than the field.
-    """
-    if not isinstance(values, dict):
-        raise expected(where or cls.__name__, "a JSON object", type(values).__name__)
-    hints = get_type_hints(cls)
-    prefix = where + "." if where else ""
-    unknown = sorted(set(values) - set(hints))
-    if unknown:
-        raise SagvaeError(f"{prefix}{unknown[0]} is not a setting. Known are: {', '.join(sorted(hints))}.")
-    missing = [f.name for f in dataclasses.fields(cls) if f.name not in values
-               and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
-    if missing:
-        raise SagvaeError(f"{prefix}{missing[0]} is missing.")
-    return cls(**{name: _convert(hints[name], value, prefix + name) for name, value in values.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    options = get_args(hint) if get_origin(hint) not in (tuple, None) else (hint,)
-    if value is None:
-        if type(None) in options:
-            return None
-        raise expected(where, "set", None)
-    hint = next(option for option in options if option is not type(None))
-    if dataclasses.is_dataclass(hint):
-        return from_dict(hint, value, where)
-    if get_origin(hint) is tuple:
-        inner = get_args(hint)
-        if not isinstance(value, (list, tuple)) or (inner[-1] is not Ellipsis and len(inner) != len(value)):
-            raise expected(where, "a list" + ("" if inner[-1] is Ellipsis else f" of {len(inner)}"), repr(value))
-        return tuple(_convert(inner[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise expected(where, f"of type {hint.__name__}", repr(value))
-    return value

@@ -13,7 +13,7 @@ from .layers import ACTIVATION_FUNCTIONS
 
 _LOG_2PI = math.log(2 * math.pi)
 _LOG_SCALE_RANGE = (-4.0, 2.0)  # a Gaussian whose scale may vanish has an unbounded likelihood
-_ROBUST_FLOOR = 0.05  # grey levels; a narrower inlier density calls everything an outlier
+_ROBUST_FLOOR = 0.1  # grey levels; a narrower inlier density calls the soft edges of strokes outliers
 
 
 class Likelihood(nn.Module):
@@ -71,7 +71,7 @@ class RobustLikelihood(Likelihood):
 
     @property
     def scale(self) -> Tensor:
-        """s, shape (1 or N, 1), in units of the data; at least 0.05."""
+        """s, shape (1 or N, 1), in units of the data; at least 0.1."""
         return _ROBUST_FLOOR + self.log_excess.exp()
 
     @property

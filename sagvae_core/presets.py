@@ -10,16 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .config import (
-    DataConfig,
-    ModelConfig,
-    PerturbationConfig,
-    ReferenceConfig,
-    StageConfig,
-    TrainConfig,
-    from_dict,
-    to_dict,
-)
+from .config import DataConfig, ModelConfig, PerturbationConfig, ReferenceConfig, StageConfig, TrainConfig
+from .config_io import from_dict, to_dict
 from .data import DATASETS
 from .errors import SagvaeError, expected
 from .runs import RunConfig

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -21,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from . import __version__, trainer_state
 from .checkpoint import (
     DESCRIPTION,
     WEIGHTS,
@@ -32,12 +31,12 @@ from .checkpoint import (
     write_json,
     write_tensors,
 )
-from .config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig, from_dict, to_dict
+from .config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig
+from .config_io import from_dict, to_dict
 from .errors import SagvaeError, expected
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_KEPT_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True)
@@ -177,34 +176,12 @@ class Run:
         write_tensors(self.folder / "snapshot.safetensors", tensors)
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
-        """Store a :meth:`Trainer.state` under a temporary name and rename it; the last good ones are never touched."""
-        root = self.folder / "checkpoints"
-        target, temporary = root / f"epoch-{state['epoch']:05d}", root / ".writing"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        optimizer = state["optimizer"]
-        tensors = {f"model/{name}": tensor for name, tensor in state["model"].items()}
-        tensors |= {f"best/{name}": tensor for name, tensor in (state["best_state"] or {}).items()}
-        tensors |= {f"optimizer/{index}/{name}": tensor for index, entry in optimizer["state"].items()
-                    for name, tensor in entry.items()}
-        write_tensors(temporary / "state.safetensors", tensors)
-        plain = {name: state[name] for name in ("epoch", "step", "best_elbo", "best_epoch")}
-        write_json(temporary / "state.json", plain | {"param_groups": optimizer["param_groups"]})
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
-        for old in self._checkpoints()[:-_KEPT_CHECKPOINTS]:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def _checkpoints(self) -> list[Path]:
-        return sorted((self.folder / "checkpoints").glob("epoch-*"))
+        """Store a :meth:`Trainer.state`; the last good checkpoint is never touched."""
+        trainer_state.write(self.folder / "checkpoints", state)
 
     def read_checkpoint(self) -> dict[str, Any] | None:
         """The newest readable checkpoint as a :meth:`Trainer.state`, or None."""
-        for folder in reversed(self._checkpoints()):
-            # A dying disk may have cut the newest off: then the one before is whole.
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                return _read_state(folder)
-        return None
+        return trainer_state.read_newest(self.folder / "checkpoints")
 
     def remove_checkpoints(self) -> None:
         """A finished run needs none."""
@@ -221,21 +198,6 @@ class Run:
 
     def clear_stop(self) -> None:
         (self.folder / "stop").unlink(missing_ok=True)
-
-
-def _read_state(folder: Path) -> dict[str, Any]:
-    plain = read_json(folder / "state.json")
-    parts: dict[str, dict[str, Any]] = {"model": {}, "best": {}, "optimizer": {}}
-    for name, tensor in read_tensors(folder / "state.safetensors").items():
-        part, rest = name.split("/", 1)
-        parts[part][rest] = tensor
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in parts["optimizer"].items():
-        index, key = name.split("/")
-        state.setdefault(int(index), {})[key] = tensor
-    return {name: plain[name] for name in ("epoch", "step", "best_elbo", "best_epoch")} | {
-        "best_state": parts["best"] or None, "model": parts["model"],
-        "optimizer": {"state": state, "param_groups": plain["param_groups"]}}
 
 
 def check_name(name: str) -> str:

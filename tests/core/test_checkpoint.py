@@ -26,7 +26,8 @@ from sagvae_core.checkpoint import (
     write_json,
     write_tensors,
 )
-from sagvae_core.config import ModelConfig, ReferenceConfig, to_dict
+from sagvae_core.config import ModelConfig, ReferenceConfig
+from sagvae_core.config_io import to_dict
 from sagvae_core.errors import SagvaeError
 
 KINDS = {

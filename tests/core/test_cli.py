@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from sagvae_core import __version__
 from sagvae_core import cli as cli_module
+from sagvae_core import cli_runs
 from sagvae_core import runs as runs_module
 from sagvae_core.cli import cli, free_name, with_epochs
 from sagvae_core.presets import run_config
@@ -28,7 +29,7 @@ def root(tmp_path, monkeypatch) -> Path:
     """An own folder for runs, and no shipped ones."""
     monkeypatch.setenv("SAGVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(runs_module, "shipped_folder", lambda: tmp_path / "shipped")
-    monkeypatch.setattr(cli_module, "shipped_folder", lambda: tmp_path / "shipped")
+    monkeypatch.setattr(cli_runs, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(sys, "argv", ["sagvae"])
     return tmp_path / "runs"
 

@@ -8,16 +8,8 @@ import math
 
 import pytest
 
-from sagvae_core.config import (
-    DataConfig,
-    ModelConfig,
-    PerturbationConfig,
-    ReferenceConfig,
-    StageConfig,
-    TrainConfig,
-    from_dict,
-    to_dict,
-)
+from sagvae_core.config import DataConfig, ModelConfig, PerturbationConfig, ReferenceConfig, StageConfig, TrainConfig
+from sagvae_core.config_io import from_dict, to_dict
 from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.presets import MODELS, apply_overrides, run_config
 from sagvae_core.runs import RunConfig

@@ -19,17 +19,17 @@ HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "pandas", "s
 
 # The arrows of the core: a module may import those of an earlier row (and of its own row, but never in a circle).
 LAYERS = (
-    ("errors",),
+    ("errors", "config_io"),
     ("config",),
     ("distributions", "layers", "perturbations", "metrics"),
     ("encoders", "decoder", "likelihoods", "data"),
     ("model",),
     ("reference",),
-    ("objective", "checkpoint"),
+    ("objective", "checkpoint", "trainer_state"),
     ("training", "runs"),
     ("presets", "experiment", "learners"),
     ("studies",),
-    ("cli",),
+    ("cli", "cli_runs"),
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -106,8 +106,8 @@ def test_the_robust_scale_has_a_floor_and_all_parameters_learn():
     likelihood.log_prob(PRE, X).sum().backward()
     assert (likelihood.log_excess.grad != 0).all() and likelihood.outlier_logit.grad != 0
     likelihood.log_excess.data.fill_(-100)
-    assert likelihood.scale.flatten().tolist() == pytest.approx([0.05] * 4)
-    assert RobustLikelihood("sigmoid", 1, initial_scale=0.01).scale.item() == pytest.approx(0.051)
+    assert likelihood.scale.flatten().tolist() == pytest.approx([0.1] * 4)
+    assert RobustLikelihood("sigmoid", 1, initial_scale=0.01).scale.item() == pytest.approx(0.101)
 
 
 @pytest.mark.parametrize(("kind", "cls"), [("bernoulli", BernoulliLikelihood), ("gaussian", GaussianLikelihood),

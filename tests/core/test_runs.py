@@ -242,7 +242,7 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_ignored(run, monkeypatch):
         raise OSError("full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs_module, "write_json", full)
+        patch.setattr(trainer_state, "write_json", full)
         with pytest.raises(OSError, match="full"):
             run.write_checkpoint(state(2))
     assert run.read_checkpoint()["epoch"] == 1
