@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from sagvae_core.runs import Run, RunConfig, list_runs, runs_folder
+from sagvae_core.runs import Run, RunConfig, list_runs, process_started, runs_folder
+
+_children: list[subprocess.Popen] = []  # kept, and asked for, until they end: no zombies
 
 
 def start(name: str, config: RunConfig) -> Run:
@@ -24,23 +27,30 @@ def start(name: str, config: RunConfig) -> Run:
 def resume(run: Run) -> None:
     """Go on with a queued, stopped or interrupted run from its last checkpoint."""
     command = [sys.executable, "-m", "sagvae_core", "train", "--resume", run.name, "--quiet",
-               "--runs-dir", str(run.folder.parent)]
+               "--runs-dir", str(run.folder.parent.resolve())]
     with (run.folder / "log.txt").open("ab") as log:
         # A session of its own: Ctrl-C in the server's terminal must not reach a training.
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                         cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                   cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    _children[:] = [child for child in _children if child.poll() is None] + [process]
+    # It imports for seconds before it says that it runs; until then its number stops a second start of the same run.
+    run.write_status(dataclasses.replace(run.status, state="queued", error=None, pid=process.pid,
+                                         pid_started=process_started(process.pid)))
 
 
 def running() -> list[Run]:
-    """The user's runs that are training now, whoever started them."""
-    return [run for run in list_runs(runs_folder()) if _state(run) == "running"]
+    """The user's runs that are training now or about to, whoever started them."""
+    return [run for run in list_runs(runs_folder()) if _is_running(run)]
 
 
-def _state(run: Run) -> str:
+def _is_running(run: Run) -> bool:
     try:
-        return run.status.state
+        status = run.status
     except ValueError:
-        return "unreadable"
+        return False
+    if status.state == "queued" and status.pid is not None and status.pid_started is not None:
+        return process_started(status.pid) == status.pid_started
+    return status.state == "running"
 
 
 def device() -> str:

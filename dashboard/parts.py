@@ -31,7 +31,10 @@ def is_dark() -> bool:
 
 @contextmanager
 def guard() -> Iterator[None]:
-    """Show a :class:`SagvaeError` as its sentence in place; the rest of the page goes on."""
+    """Show a :class:`SagvaeError` as its sentence in place; the rest of the page goes on.
+
+    A fragment needs its own, below ``@st.fragment``: its errors never reach the page around it.
+    """
     try:
         yield
     except SagvaeError as error:
@@ -59,11 +62,17 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: str = "karate-sagvae") -> RunInfo | None:
-    """The model picker, shared by the pages that look at one model; None (with a word why) when there is none."""
+def readable_runs() -> list[RunInfo]:
+    """All runs that can be read, with a warning for each that can't."""
     infos, problems = resources.run_infos()
     for problem in problems:
         st.warning(f"A run cannot be read. {problem}", icon=":material/warning:")
+    return infos
+
+
+def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: str = "karate-sagvae") -> RunInfo | None:
+    """The model picker, shared by the pages that look at one model; None (with a word why) when there is none."""
+    infos = readable_runs()
     choices = {info.name: info for info in infos if info.has_model and wanted(info)}
     if not choices:
         st.info("There is no finished model of this kind yet. Train one on the Train page.",

@@ -15,7 +15,7 @@ import torch
 from dashboard import network
 from sagvae_core.config import DataConfig, ModelConfig, PerturbationConfig
 from sagvae_core.data import DATASETS, Dataset, dataset_available, load_dataset
-from sagvae_core.errors import SagvaeError
+from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.metrics import edge_scores, reconstruction_scores, summarise
 from sagvae_core.model import GenerativeModel
 from sagvae_core.perturbations import perturb
@@ -81,7 +81,13 @@ def _run(key: str) -> Run:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def model(key: str) -> GenerativeModel:
     """The trained model of a run."""
-    return _run(key).load_model()
+    loaded, config = _run(key).load_model(), run_config(key).model
+    if loaded.config != config:  # files of two runs in one folder
+        raise expected(f"the model of {key.rsplit('@', 1)[0]!r}",
+                       f"the one of its config.json ({config.num_nodes} nodes, {config.num_channels} channels)",
+                       f"another ({loaded.config.num_nodes} nodes, {loaded.config.num_channels} channels)",
+                       "Restore the files that belong together, or train again.")
+    return loaded
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -97,7 +103,35 @@ def _dataset(name: str, seed: int, generator: str, centred: bool, classes: tuple
 def dataset(key: str) -> Dataset:
     """The undamaged data set a run was trained on."""
     config = run_config(key).data
+    if not available(config.name):  # looking at a page must not start a download
+        raise SagvaeError(f"{DATASETS[config.name].title} is not on this machine. Set the environment variable "
+                          "SAGVAE_DATA to a folder that has it, download it on the Robustness page, or choose a model "
+                          "of the small digits, which need no files.")
     return _dataset(config.name, config.seed, config.generator, config.centred, config.classes)
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What is known of a run's features without reading a row: a graph can be explored where its data are missing."""
+
+    title: str
+    names: list[str]
+    image_shape: tuple[int, int] | None
+    groups: np.ndarray | None
+    group_names: list[str]
+    truth: np.ndarray | None
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def nodes(key: str) -> Nodes:
+    """Names, known groups and the known graph of a run's features."""
+    info = DATASETS.get(run_config(key).data.name)
+    if info is not None and info.image_shape is not None:
+        height, width = info.image_shape
+        names = [f"{row},{column}" for row in range(height) for column in range(width)]
+        return Nodes(info.title, names, info.image_shape, None, [], None)
+    data = dataset(key)  # an unknown name gets its sentence here
+    return Nodes(data.title, list(data.node_names), None, data.node_labels, list(data.node_label_names), data.adjacency)
 
 
 def available(name: str) -> bool:
@@ -129,13 +163,13 @@ def layout(key: str) -> np.ndarray:
     info = DATASETS[run_config(key).data.name]
     if info.image_shape is not None:
         return network.layout(edge_posterior(key), "grid", info.image_shape)
-    truth = dataset(key).adjacency
+    truth = nodes(key).truth
     return network.layout(edge_posterior(key) if truth is None else truth.astype(float))
 
 
 def scores(key: str, threshold: float) -> dict[str, float]:
     """Precision, recall, F1 and average precision against the known graph."""
-    return edge_scores(edge_posterior(key), dataset(key).adjacency, threshold)
+    return edge_scores(edge_posterior(key), nodes(key).truth, threshold)
 
 
 @dataclass(frozen=True)

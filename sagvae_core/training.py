@@ -17,15 +17,12 @@ import torch
 from torch import Tensor
 
 from .config import StageConfig, TrainConfig
-from .errors import SagvaeError, expected
+from .devices import build_accelerator
+from .errors import SagvaeError
 from .model import GenerativeModel
 from .objective import ElboTerms, Objective
+from .schedules import VALIDATION_STEP, learning_rate, step_generator, temperature_at
 
-_STEP_STRIDE = 1_000_003  # a prime: the seeds of different (seed, step) pairs do not meet
-# PyTorch's CPU generator reads the low 32 bits of a seed alone. 2**32 over the golden ratio keeps all pairs of up to
-# a thousand seeds more than a million steps apart in them.
-_SEED_STRIDE = 2_654_435_769
-_VALIDATION_STEP = 2**40  # validation noise has a step number that no training step reaches (on the CPU that of step 0)
 _EVALUATION_ROWS = 512
 
 
@@ -41,7 +38,6 @@ class Progress:
     total_steps: int
     epoch: int
     total_epochs: int
-    loss: float | None
 
 
 def _rows(split: Any) -> tuple[Tensor, Tensor | None]:
@@ -72,7 +68,7 @@ class Trainer:
         self.best_elbo, self.best_epoch, self.best_state = -math.inf, 0, None
         self._loaded_optimizer: dict[str, Any] | None = None
         self.optimizer: torch.optim.Optimizer | None = None
-        self.accelerator = _accelerator(config)
+        self.accelerator = build_accelerator(config)
         self.objective = Objective(model)
 
     @property
@@ -130,7 +126,8 @@ class Trainer:
     def _run_epoch(self, prepared: torch.nn.Module, inputs: Tensor, clean: Tensor | None, stage: StageConfig,
                    progress: tuple[int, int], steps_per_epoch: int) -> dict[str, float]:
         config, accelerator, model = self.config, self.accelerator, self.model
-        order = torch.randperm(len(inputs), generator=_generator("cpu", config.seed, -1 - self.epoch)).to(self.device)
+        shuffling = step_generator("cpu", config.seed, -1 - self.epoch)
+        order = torch.randperm(len(inputs), generator=shuffling).to(self.device)
         wants_clean = getattr(model.config, "denoise", False) and clean is not None
         total_steps = self.config.total_epochs * steps_per_epoch
         stage_step, stage_steps = progress
@@ -139,13 +136,13 @@ class Trainer:
         for batch in order.split(config.batch_size):
             if len(batch) >= accelerator.num_processes:  # a last batch too small to share goes to everyone
                 batch = batch[accelerator.process_index::accelerator.num_processes]
-            rate = _learning_rate(stage, stage_step / stage_steps)
+            rate = learning_rate(stage, stage_step / stage_steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            temperature = _temperature(config.temperature, self.step / max(1, total_steps - 1))
+            temperature = temperature_at(config.temperature, self.step / max(1, total_steps - 1))
             x = inputs[batch]
             self._match_density(x)
-            generator = _generator(self.device, config.seed, self.step * accelerator.num_processes
+            generator = step_generator(self.device, config.seed, self.step * accelerator.num_processes
                                    + accelerator.process_index)
             with accelerator.autocast():
                 loss, terms = prepared(x, clean[batch] if wants_clean else None, temperature, generator)
@@ -161,7 +158,7 @@ class Trainer:
             self.step += 1
             stage_step += 1
             if self.on_step is not None:
-                self.on_step(Progress(self.step, total_steps, self.epoch, config.total_epochs, None))
+                self.on_step(Progress(self.step, total_steps, self.epoch, config.total_epochs))
             if self.should_stop is not None and self.should_stop():
                 raise TrainingStopped(f"Stopped in epoch {self.epoch + 1}.")
         prepared.eval()
@@ -185,7 +182,7 @@ class Trainer:
             return {}
         inputs, clean = held_out
         target = clean if getattr(self.model.config, "denoise", False) else None
-        generator = _generator(self.device, self.config.seed, _VALIDATION_STEP)
+        generator = step_generator(self.device, self.config.seed, VALIDATION_STEP)
         parts: list[ElboTerms] = []
         for start in range(0, len(inputs), _EVALUATION_ROWS):
             rows = slice(start, start + _EVALUATION_ROWS)
@@ -255,39 +252,3 @@ class Trainer:
         self.epoch, self.step = state["epoch"], state["step"]
         self.best_elbo, self.best_epoch, self.best_state = state["best_elbo"], state["best_epoch"], state["best_state"]
         self._loaded_optimizer = copy.deepcopy(state["optimizer"])  # Adam would go on writing into the caller's tensors
-
-
-def _accelerator(config: TrainConfig) -> Any:
-    """One Accelerator for ``config``; imported here because Accelerate takes a second to load."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs
-    from accelerate.state import AcceleratorState, PartialState
-
-    kind = config.device.split(":")[0]
-    if kind not in ("auto", "cpu", "cuda", "mps"):
-        raise expected("train.device", "'auto', 'cpu', 'cuda' or 'mps'", repr(config.device))
-    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
-        raise SagvaeError(f"train.device must be a device of this machine, got {kind!r}. No {kind.upper()} GPU is "
-                          "visible: use device 'auto' or 'cpu'.")
-    # Accelerate keeps one state a process; a second training with other settings needs a fresh one.
-    if PartialState._shared_state and PartialState().num_processes == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-    # A warm-up stage leaves the robust likelihood's parameters without a gradient.
-    handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    return Accelerator(cpu=config.device == "cpu", mixed_precision=config.precision, kwargs_handlers=handlers)
-
-
-def _generator(device: torch.device | str, seed: int, step: int) -> torch.Generator:
-    return torch.Generator(device).manual_seed((seed * _SEED_STRIDE + step) * _STEP_STRIDE % 2**63)
-
-
-def _learning_rate(stage: StageConfig, progress: float) -> float:
-    """Constant, then linear to ``final_rate`` of it, at ``progress`` in [0, 1] of the stage."""
-    if progress <= stage.constant_share:
-        return stage.learning_rate
-    fallen = (progress - stage.constant_share) / (1 - stage.constant_share)
-    return stage.learning_rate * (1 - fallen * (1 - stage.final_rate))
-
-
-def _temperature(ends: tuple[float, float], progress: float) -> float:
-    """Geometric between the two ends at ``progress`` in [0, 1] of the whole training."""
-    return ends[0] * (ends[1] / ends[0]) ** progress

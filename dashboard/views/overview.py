@@ -23,16 +23,16 @@ def relation_panel() -> None:
     if info is None:
         return
     posterior = resources.edge_posterior(info.key)
-    data = resources.dataset(info.key)
-    figure = figures.network_figure(posterior, 0.5, resources.layout(info.key), list(data.node_names),
-                                    data.node_labels, list(data.node_label_names), dark=DARK, height=380)
+    nodes = resources.nodes(info.key)
+    figure = figures.network_figure(posterior, 0.5, resources.layout(info.key), nodes.names, nodes.groups,
+                                    nodes.group_names, dark=DARK, height=380)
     st.plotly_chart(figure, key="overview_network", config={"displayModeBar": False},
                     alt=f"Learned relations of {info.title}")
     shown = [name for name in ("f1", "average_precision", "mse_clean", "ssim") if name in info.metrics][:3]
     for column, name in zip(st.columns(3), shown, strict=False):
         with column:
             parts.metric(name, info.metrics[name])
-    st.caption(f"{data.title}: {len(posterior)} features; every line is a relation with a probability above ½ that the "
+    st.caption(f"{nodes.title}: {len(posterior)} features; every line is a relation, probability above ½, that the "
                "model found from the features alone. Numbers are on rows it never saw.")
 
 

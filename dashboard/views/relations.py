@@ -14,7 +14,7 @@ ORDERS = {"original": "as given", "community": "by community", "degree": "by deg
 def controls(info: RunInfo, has_truth: bool) -> tuple[float, str, str, bool]:
     """Threshold, order of the matrix, colour of the nodes, whether to compare with the truth."""
     groups = {"label": "known groups", "community": "communities found"}
-    known = resources.dataset(info.key).node_labels is not None
+    known = resources.nodes(info.key).groups is not None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         threshold = st.slider(
             "How sure must a relation be?", 0.05, 0.95, 0.5, 0.01, key="threshold", bind="query-params", width=340,
@@ -46,26 +46,26 @@ def numbers(info: RunInfo, posterior: np.ndarray, threshold: float, has_truth: b
 def matrix(info: RunInfo, posterior: np.ndarray, threshold: float, by: str, truth: np.ndarray | None) -> None:
     """The adjacency as a heatmap."""
     st.subheader("Adjacency", anchor=False)
-    data = resources.dataset(info.key)
+    names = resources.nodes(info.key).names
     order = resources.order(info.key, by)
     if truth is None:
-        figure = figures.adjacency_heatmap(posterior, order, list(data.node_names), dark=DARK)
+        figure = figures.adjacency_heatmap(posterior, order, names, dark=DARK)
     else:
-        figure = figures.truth_heatmap(posterior, truth, threshold, order, list(data.node_names), dark=DARK)
+        figure = figures.truth_heatmap(posterior, truth, threshold, order, names, dark=DARK)
     st.plotly_chart(figure, key="matrix", alt="Matrix of the learned edge probabilities")
 
 
 def graph(info: RunInfo, posterior: np.ndarray, threshold: float, colour: str, truth: np.ndarray | None) -> None:
     """The node-link graph: draggable when small, at fixed places when large."""
     st.subheader("Graph", anchor=False)
-    data = resources.dataset(info.key)
+    nodes = resources.nodes(info.key)
     if colour == "label":
-        groups, names = data.node_labels, list(data.node_label_names)
+        groups, names = nodes.groups, nodes.group_names
     else:
         groups = resources.communities(info.key)
         names = [f"community {group + 1}" for group in range(int(groups.max()) + 1)]
-    arguments = (posterior, threshold, resources.layout(info.key), list(data.node_names), groups, names)
-    if len(posterior) <= SMALL and data.image_shape is None:
+    arguments = (posterior, threshold, resources.layout(info.key), nodes.names, groups, names)
+    if len(posterior) <= SMALL and nodes.image_shape is None:
         st.iframe(network.pyvis_html(*arguments, truth=truth, dark=DARK, height=500), height=520,
                   alt="Learned graph, nodes can be dragged")
         return
@@ -77,22 +77,23 @@ def graph(info: RunInfo, posterior: np.ndarray, threshold: float, colour: str, t
 
 
 @st.fragment
+@parts.guard()
 def explore(info: RunInfo) -> None:
     """Everything that follows the threshold; moving it redraws this part alone."""
-    data = resources.dataset(info.key)
+    nodes = resources.nodes(info.key)
     posterior = resources.edge_posterior(info.key)
-    has_truth = data.adjacency is not None
+    has_truth = nodes.truth is not None
     threshold, by, colour, compare = controls(info, has_truth)
-    truth = data.adjacency if compare else None
+    truth = nodes.truth if compare else None
     numbers(info, posterior, threshold, has_truth)
-    if data.image_shape is not None:
-        pixels(info, posterior, data.image_shape)
+    if nodes.image_shape is not None:
+        pixels(info, posterior, nodes.image_shape)
     left, right = st.columns(2, gap="large")
     with left:
         matrix(info, posterior, threshold, by, truth)
     with right:
         graph(info, posterior, threshold, colour, truth)
-    if data.offsets is not None:
+    if info.dataset == "karate":
         positions(info, posterior, threshold)
     with st.expander("How many edges at which threshold?"):
         st.plotly_chart(figures.edge_count_curve(posterior, threshold, dark=DARK), key="edge_curve",

@@ -55,8 +55,8 @@ def choose_damage(image_shape: tuple[int, int], usual: PerturbationConfig) -> Pe
                                     format_func={"uniform": "Noise", "block": "Block"}.get, bind="query-params")
         if kind == "uniform":
             pixels = st.slider("Noisy pixels", 0, nodes, usual.pixels, max(1, nodes // 196), key=f"pixels_{nodes}",
-                               width=340, help=f"How many of the {nodes} pixels get a random grey value. The models were "
-                                               f"trained with {usual.pixels}.")
+                               width=340, help=f"How many of the {nodes} pixels get a random grey value. The models "
+                                               f"were trained with {usual.pixels}.")
             return PerturbationConfig("uniform", pixels=pixels)
         side = min(image_shape)
         size = st.slider("Size of the block", 0, side, max(1, side // 4), key=f"size_{nodes}", width=340,
@@ -66,10 +66,13 @@ def choose_damage(image_shape: tuple[int, int], usual: PerturbationConfig) -> Pe
                              bind="query-params")
     free = (image_shape[0] - size, image_shape[1] - size)
     corner = {"random": None, "centre": (free[0] // 2, free[1] // 2), "top left": (0, 0), "bottom right": free}[place]
-    return PerturbationConfig("block", size=size, value=VALUES[value], position=corner) if size else PerturbationConfig()
+    if size == 0:
+        return PerturbationConfig()
+    return PerturbationConfig("block", size=size, value=VALUES[value], position=corner)
 
 
 @st.fragment
+@parts.guard()
 def compare(name: str, members: list[RunInfo]) -> None:
     """The comparison; every control redraws this part alone."""
     lead = members[0]
@@ -87,8 +90,11 @@ def compare(name: str, members: list[RunInfo]) -> None:
                            help="Where a reconstruction is too dark (blue) or too bright (red).")
     seed, first = state.get(state.DRAW, 0), state.get(state.FIRST_IMAGE, 0)
     spoiled, nothing = resources.damaged(lead.key, damage, seed, first, SHOWN)
-    answers = [(info, resources.repaired(info.key, damage, seed, first, SHOWN))
-               for info in members if info.name in shown]
+    answers = []
+    for info in members:
+        if info.name in shown:
+            with parts.guard():  # a broken model must not take the others with it
+                answers.append((info, resources.repaired(info.key, damage, seed, first, SHOWN)))
     averages(nothing, answers)
     rows = [pictures.Row("Perturbed", spoiled.damaged[:SHOWN], scores=_scores(nothing), competes=False)]
     for info, answer in answers:
@@ -133,8 +139,7 @@ def _short(info: RunInfo) -> str:
 
 parts.heading("Robustness", "Spoil images no model has seen, and compare what each makes of exactly the same damage.")
 with parts.guard():
-    runs, _ = resources.run_infos()
-    trained = [info for info in runs if info.has_model and DATASETS.get(info.dataset) and
+    trained = [info for info in parts.readable_runs() if info.has_model and DATASETS.get(info.dataset) and
                DATASETS[info.dataset].image_shape]
     chosen = choose_data(trained)
     if chosen is not None:

@@ -21,7 +21,7 @@ HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "pandas", "s
 LAYERS = (
     ("errors", "config_io"),
     ("config",),
-    ("distributions", "layers", "perturbations", "metrics"),
+    ("distributions", "layers", "perturbations", "metrics", "schedules", "devices"),
     ("encoders", "decoder", "likelihoods", "data"),
     ("model",),
     ("reference",),

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sagvae_core import runs as runs_module
+from sagvae_core import trainer_state
 from sagvae_core.config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import run_config

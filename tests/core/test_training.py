@@ -14,7 +14,8 @@ from sagvae_core.distributions import edge_kl
 from sagvae_core.errors import SagvaeError
 from sagvae_core.model import SAGVAE
 from sagvae_core.reference import MLPVAE, DenoisingAutoencoder
-from sagvae_core.training import Progress, Trainer, TrainingStopped, _generator, _learning_rate, _temperature
+from sagvae_core.schedules import learning_rate, step_generator, temperature_at
+from sagvae_core.training import Progress, Trainer, TrainingStopped
 
 N = 6
 GENERATOR = torch.Generator().manual_seed(0)
@@ -104,10 +105,10 @@ def test_the_averages_weigh_a_short_last_batch_by_its_rows():
 
 def test_the_learning_rate_is_constant_then_falls_linearly_within_its_stage():
     stage = StageConfig(learning_rate=0.1, constant_share=0.6, final_rate=0.05)
-    assert [_learning_rate(stage, at) for at in (0, 0.3, 0.6)] == [0.1] * 3
-    assert _learning_rate(stage, 0.8) == pytest.approx(0.1 * 0.525)
-    assert _learning_rate(stage, 1.0) == pytest.approx(0.005)
-    assert _learning_rate(StageConfig(learning_rate=0.1, final_rate=0.0), 1.0) == 0.1
+    assert [learning_rate(stage, at) for at in (0, 0.3, 0.6)] == [0.1] * 3
+    assert learning_rate(stage, 0.8) == pytest.approx(0.1 * 0.525)
+    assert learning_rate(stage, 1.0) == pytest.approx(0.005)
+    assert learning_rate(StageConfig(learning_rate=0.1, final_rate=0.0), 1.0) == 0.1
     records = Trainer(build(), config()).fit(TRAIN)
     assert [record["learning_rate"] for record in records[:2]] == [0.02, 0.02]
     # The last steps of the second stage's epochs stand at 2, 5 and 8 of its 9 steps.
@@ -116,7 +117,7 @@ def test_the_learning_rate_is_constant_then_falls_linearly_within_its_stage():
 
 
 def test_the_temperature_is_geometric_over_the_whole_training():
-    assert [_temperature((1.0, 0.25), at) for at in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0.25])
+    assert [temperature_at((1.0, 0.25), at) for at in (0, 0.5, 1)] == pytest.approx([1, 0.5, 0.25])
     records = Trainer(build(), config()).fit(TRAIN)
     wanted = [0.3 ** (step / 14) for step in (2, 5, 8, 11, 14)]
     assert [record["temperature"] for record in records] == pytest.approx(wanted)
@@ -133,9 +134,9 @@ def test_every_stage_starts_with_a_fresh_optimiser():
 def test_seeds_of_different_steps_do_not_meet():
     pairs = [(seed, step) for seed in range(20) for step in range(-50, 50)]
     # PyTorch's CPU generator drops all but the low 32 bits: what is drawn has to differ, not only the seed's number.
-    draws = {torch.randint(2**62, (1,), generator=_generator("cpu", *pair)).item() for pair in pairs}
+    draws = {torch.randint(2**62, (1,), generator=step_generator("cpu", *pair)).item() for pair in pairs}
     assert len(draws) == len(pairs)
-    starts = torch.tensor([_generator("cpu", seed, 0).initial_seed() for seed in range(1000)]) % 2**32
+    starts = torch.tensor([step_generator("cpu", seed, 0).initial_seed() for seed in range(1000)]) % 2**32
     steps = (starts * pow(1_000_003, -1, 2**32)) % 2**32  # where each seed's steps begin on the one circle of 2**32
     assert steps.sort().values.diff().min() > 10**6
 
