@@ -87,7 +87,7 @@ def explore(info: RunInfo) -> None:
     truth = nodes.truth if compare else None
     numbers(info, posterior, threshold, has_truth)
     if nodes.image_shape is not None:
-        pixels(info, posterior, nodes.image_shape)
+        pixels(posterior, threshold, nodes.image_shape)
     left, right = st.columns(2, gap="large")
     with left:
         matrix(info, posterior, threshold, by, truth)
@@ -100,9 +100,10 @@ def explore(info: RunInfo) -> None:
                         alt="Number of edges against the threshold")
 
 
-def pixels(info: RunInfo, posterior: np.ndarray, image_shape: tuple[int, int]) -> None:
+def pixels(posterior: np.ndarray, threshold: float, image_shape: tuple[int, int]) -> None:
     """Pick a pixel on the degree map; see which pixels the model relates to it."""
     width = image_shape[1]
+    degrees = (posterior > threshold).sum(1)
     left, right = st.columns(2, gap="large")
     with left:
         title, *steps = st.columns([3, 1.4, 1.4], vertical_alignment="bottom")
@@ -110,10 +111,10 @@ def pixels(info: RunInfo, posterior: np.ndarray, image_shape: tuple[int, int]) -
         row, column = (_step(place, label, key, limit) for place, label, key, limit in
                        zip(steps, ("Row", "Column"), (state.PIXEL_ROW, state.PIXEL_COLUMN), image_shape, strict=True))
         st.plotly_chart(
-            figures.pixel_picker(posterior.sum(1).reshape(image_shape), (row, column), dark=DARK), key="picker",
+            figures.pixel_picker(degrees.reshape(image_shape), (row, column), dark=DARK), key="picker",
             on_select=lambda: _picked(width), selection_mode="points", config={"displayModeBar": False},
-            alt="Degree map: expected number of relations of each pixel")
-        st.caption("Brightness: how many relations the pixel is expected to have. Click one, or step with the numbers.")
+            alt="Degree map: number of relations of each pixel")
+        st.caption("Brightness: how many relations above the threshold a pixel has (its degree). Click one, or step.")
     with right:
         st.subheader("What belongs to it", anchor=False)
         node = row * width + column

@@ -24,13 +24,13 @@ WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0)
 LIKELIHOODS = ("robust", "bernoulli")
 
 
-def tune_identity(dataset: str, rows: int | None = 5_000, seed: int = 0,
+def tune_identity(dataset: str, rows: int = 5_000, seed: int = 0,
                   on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
     """Train the VAE with A = I for every KL weight and likelihood and measure it on clean validation images.
 
     Args:
         dataset: "digits", "mnist" or "fashion".
-        rows: training rows; None for all of them.
+        rows: training rows, or all where there are fewer.
         on_row: called with each finished row.
 
     Returns:
@@ -40,6 +40,7 @@ def tune_identity(dataset: str, rows: int | None = 5_000, seed: int = 0,
     started = time.time()
     rows_out: list[dict[str, Any]] = []
     errors: dict[tuple[str, float], float] = {}
+    rows = min(rows, len(load_dataset(run_config(dataset, "identity", overrides={"data.train_rows": None}).data).train))
     for likelihood in LIKELIHOODS:
         for weight in WEIGHTS:
             overrides: dict[str, Any] = {"model.likelihood": likelihood, "data.train_rows": rows}

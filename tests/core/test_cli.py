@@ -12,9 +12,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from sagvae_core import __version__
+from sagvae_core import __version__, cli_runs
 from sagvae_core import cli as cli_module
-from sagvae_core import cli_runs
 from sagvae_core import runs as runs_module
 from sagvae_core.cli import cli, free_name, with_epochs
 from sagvae_core.presets import run_config

@@ -1,0 +1,108 @@
+"""How long a person waits: server start, first page, slider to picture, and the weight of the largest figure.
+
+    python benchmarks/dashboard.py [--dataset mnist] [--moves 25] [--out report.json]
+
+Drives a real Chromium against a server of its own. Times depend on the machine: nothing here is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+PICTURES = "[...document.querySelectorAll('[data-testid=stMain] img[src^=\"data:image/png\"]')].map(i => i.src).join()"
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+def measure(dataset: str, moves: int) -> dict[str, float]:
+    """Seconds and milliseconds of one session; see the module's text."""
+    from find_browser import find_browser
+    from playwright.sync_api import sync_playwright
+
+    port = free_port()
+    started = time.perf_counter()
+    server = subprocess.Popen([sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True)
+    report: dict[str, float] = {}
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read()
+                break
+            except OSError:
+                time.sleep(0.05)
+        report["server_start_s"] = time.perf_counter() - started
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            started = time.perf_counter()
+            page.goto(f"http://localhost:{port}/")
+            page.get_by_text("Train your own").wait_for(timeout=120_000)
+            page.wait_for_function(f"{PICTURES}.length > 0", timeout=120_000)
+            report["overview_drawn_s"] = time.perf_counter() - started
+            from sagvae_core.data import DATASETS
+            page.goto(f"http://localhost:{port}/robustness")
+            page.get_by_role("button", name=DATASETS[dataset].title).or_(
+                page.get_by_role("radio", name=DATASETS[dataset].title)).first.click(timeout=60_000)
+            slider = page.get_by_role("slider", name="Noisy pixels")
+            slider.wait_for(timeout=60_000)
+            page.wait_for_timeout(4000)
+            slider.focus()
+            waits = []
+            for move in range(moves + 3):
+                before = page.evaluate(PICTURES)
+                started = time.perf_counter()
+                page.keyboard.press("ArrowRight" if move % 2 else "ArrowLeft" if move % 4 else "ArrowRight")
+                page.wait_for_function(f"before => {PICTURES} !== before", arg=before, timeout=30_000)
+                waits.append(1000 * (time.perf_counter() - started))
+                page.wait_for_timeout(400)
+            waits = sorted(waits[3:])  # the first moves warm caches
+            report |= {"slider_median_ms": statistics.median(waits), "slider_p95_ms": waits[int(0.95 * len(waits))]}
+            browser.close()
+    finally:
+        os.killpg(server.pid, 15)
+    return report
+
+
+def heaviest_figure() -> int:
+    """Bytes of the 784 x 784 heatmap as it travels."""
+    import numpy as np
+
+    from dashboard import figures
+
+    values = np.random.default_rng(0).random((784, 784), dtype=np.float32)
+    return len(figures.adjacency_heatmap((values + values.T) / 2).to_json())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--moves", type=int, default=25)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    report = measure(options.dataset, options.moves) | {"heatmap_784_kB": heaviest_figure() / 1000,
+                                                        "cores": os.cpu_count()}
+    report = {name: round(value, 2) for name, value in report.items()}
+    print(json.dumps(report, indent=1))
+    if options.out:
+        options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

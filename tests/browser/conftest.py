@@ -1,0 +1,125 @@
+"""The app as `sagvae dashboard` serves it, in a real Chromium that allows no error and no other host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from find_browser import find_browser
+from handling import settled
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60_000  # ms; a training may run beside the tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's runs of the served app; the Train page writes here."""
+    return tmp_path_factory.mktemp("browser") / "runs"
+
+
+@pytest.fixture(scope="session")
+def server(runs_folder: Path) -> Iterator[str]:
+    """Address of the app."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    log = runs_folder.with_name("server.log")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)], cwd=ROOT,
+            env=os.environ | {"SAGVAE_RUNS": str(runs_folder), "PYTHONUNBUFFERED": "1"}, stdout=output, stderr=output,
+            start_new_session=True)
+    address = f"http://localhost:{port}"
+    try:
+        end = time.monotonic() + 120
+        while not _healthy(address):
+            assert process.poll() is None, f"the server ended:\n{log.read_text()}"
+            assert time.monotonic() < end, f"the server does not answer:\n{log.read_text()}"
+            time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address + "/_stcore/health", timeout=2) as answer:
+            return answer.read() == b"ok"
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    path = find_browser()
+    if path is None:
+        pytest.fail("No Chromium or Chrome found. Run `python tests/find_browser.py`.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser, server) -> Iterator[Callable]:
+    """``new_page("relations", dark=True, width=800)``: a page in a browser of its own.
+
+    At the end the test fails if any of its pages logged an error, threw one, or asked another host for anything.
+    """
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(path: str = "", *, dark: bool = False, width: int = 1440, height: int = 1000):
+        context = browser.new_context(viewport={"width": width, "height": height},
+                                      color_scheme="dark" if dark else "light")
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
+        page.on("console", lambda message: complaints.append(f"console: {message.text} {message.location}")
+                if message.type == "error" and not _tolerated(message.location.get("url", ""), server) else None)
+        page.on("request", lambda request: complaints.append(f"other host: {request.url}")
+                if _foreign(request.url, server) else None)
+        page.on("websocket", lambda socket: complaints.append(f"other host: {socket.url}")
+                if urlsplit(socket.url).netloc != urlsplit(server).netloc else None)
+        page.goto(f"{server}/{path}")
+        settled(page)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not complaints, "\n".join(complaints)
+
+
+def _tolerated(url: str, server: str) -> bool:
+    # On /PAGE Streamlit first looks for its own endpoints below /PAGE, gets a 404 for them, and falls back to /.
+    return any(url == f"{server}/{page}/_stcore/{probe}" for page in ("relations", "robustness", "train")
+               for probe in ("health", "host-config"))
+
+
+def _foreign(url: str, server: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob", "about") and parts.netloc != urlsplit(server).netloc
+

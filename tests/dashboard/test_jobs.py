@@ -1,0 +1,153 @@
+"""Training as a process of its own, seen through its folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dashboard import jobs, resources
+from sagvae_core.errors import SagvaeError
+from sagvae_core.presets import apply_overrides, run_config
+from sagvae_core.runs import Run, RunConfig, Status, list_runs, process_started
+
+PATIENCE = 180  # seconds; a training may run beside the tests
+
+
+def tiny(epochs: int = 2, **settings) -> RunConfig:
+    """Small digits, 100 rows: an epoch takes a fraction of a second."""
+    config = run_config("digits", overrides={"data.train_rows": 100} | settings)
+    return apply_overrides(config, {f"train.stages.{stage}.epochs": 1 if stage else epochs
+                                    for stage in range(len(config.train.stages))})
+
+
+def wait(done: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def log(run: Run) -> str:
+    return (run.folder / "log.txt").read_text()
+
+
+def ended(run: Run) -> Callable[[], bool]:
+    return lambda: run.status.state in ("finished", "stopped", "failed", "interrupted")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(runs_folder: Path):
+    """No training outlives its test."""
+    yield
+    for run in list_runs(runs_folder):
+        run.request_stop()
+    for child in jobs._children:
+        try:
+            child.wait(30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def test_a_run_is_trained_to_its_end_and_found(runs_folder):
+    run = jobs.start("tiny", tiny())
+    assert [job.name for job in jobs.running()] == ["tiny"], "it counts from the click on, not from its first step"
+    wait(ended(run), "it never ended")
+    status = run.status
+    assert status.state == "finished", log(run)
+    assert status.epoch == len(run.records) == tiny().train.total_epochs
+    assert {"mse_clean", "psnr", "ssim"} <= set(status.metrics)
+    assert log(run).strip(), "the log says where the model is"
+    info = next(info for info in resources.run_infos()[0] if info.name == "tiny")
+    assert info.has_model and info.has_graph and not info.shipped
+    assert resources.edge_posterior(info.key).shape == (64, 64)
+    assert not jobs.running()
+    assert not (run.folder / "checkpoints").exists()
+
+
+def test_stop_and_go_on(runs_folder):
+    run = jobs.start("long", tiny(epochs=5000))
+    wait(lambda: len(run.records) >= 1, "no first epoch")
+    assert run.status.state == "running"
+    assert [job.name for job in jobs.running()] == ["long"]
+    run.request_stop()
+    wait(ended(run), "it did not stop")
+    assert run.status.state == "stopped", log(run)
+    epochs = len(run.records)
+    wait(lambda: not jobs.running(), "it still counts as running")
+    jobs.resume(run)
+    assert [job.name for job in jobs.running()] == ["long"]
+    wait(lambda: len(run.records) > epochs, "it did not go on")
+    assert [record["epoch"] for record in run.records] == list(range(1, len(run.records) + 1)), "no epoch is repeated"
+    run.request_stop()
+    wait(ended(run), "it did not stop again")
+
+
+def test_a_taken_name_is_refused_and_nothing_starts(runs_folder):
+    Run.create(runs_folder, "mine", tiny())
+    with pytest.raises(SagvaeError, match=r"run name must be new, got 'mine'\."):
+        jobs.start("mine", tiny())
+    assert not (runs_folder / "mine" / "log.txt").exists()
+    with pytest.raises(SagvaeError, match="run name must be"):
+        jobs.start("../mine", tiny())
+    assert not jobs.running()
+
+
+def test_what_cannot_be_trained_says_why_in_its_status(runs_folder):
+    run = jobs.start("wrong", tiny(**{"data.perturbation.pixels": 65}))
+    wait(ended(run), "it never ended")
+    status = run.status
+    assert status.state == "failed"
+    assert "65" in status.error and "64" in status.error
+    assert "Traceback" not in status.error + log(run)
+
+
+def test_a_killed_process_is_an_interrupted_run(runs_folder):
+    run = jobs.start("killed", tiny(epochs=5000))
+    wait(lambda: run.status.state == "running", "it never started")
+    os.kill(run.status.pid, 9)
+    wait(lambda: run.status.state == "interrupted", "a dead process must not look alive")
+    assert not jobs.running()
+
+
+def test_a_number_that_another_process_got_is_not_ours(runs_folder):
+    run = Run.create(runs_folder, "old", tiny())
+    for state in ("running", "queued"):
+        run.write_status(Status(state=state, pid=os.getpid(), pid_started=process_started(os.getpid()) - 1000))
+        assert not jobs.running()
+    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    assert [job.name for job in jobs.running()] == ["old"]
+
+
+def test_a_process_that_dies_before_its_first_step_can_be_started_again(runs_folder, monkeypatch):
+    monkeypatch.setattr(jobs.sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
+    run = jobs.start("stillborn", tiny())
+    jobs._children[-1].wait(30)
+    assert run.status.state == "queued"
+    assert not jobs.running()
+
+
+def test_an_unreadable_run_stops_nobody(runs_folder):
+    run = Run.create(runs_folder, "broken", tiny())
+    (run.folder / "status.json").write_text("{")
+    assert not jobs.running()
+
+
+def test_the_job_outlives_the_process_that_started_it(runs_folder):
+    Run.create(runs_folder, "orphan", tiny(epochs=3))
+    code = "from dashboard import jobs; from sagvae_core.runs import find_run; jobs.resume(find_run('orphan'))"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=PATIENCE,
+                   cwd=Path(__file__).parents[2])
+    run = Run(runs_folder / "orphan")
+    wait(ended(run), "it never ended")
+    assert run.status.state == "finished", log(run)
+
+
+def test_the_device_is_said_in_words():
+    assert jobs.device()

@@ -1,0 +1,203 @@
+"""What the pages compute once: the same damage for every model, caches that never serve an old one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from dashboard import resources
+from sagvae_core.checkpoint import read_json, read_tensors, write_json, write_tensors
+from sagvae_core.config import PerturbationConfig
+from sagvae_core.data import load_dataset
+from sagvae_core.errors import SagvaeError
+from sagvae_core.metrics import reconstruction_scores, summarise
+from sagvae_core.presets import run_config
+from sagvae_core.runs import Run, Status, shipped_folder
+
+NOISE = PerturbationConfig("uniform", pixels=16)
+BLOCK = PerturbationConfig("block", size=3, value=None)
+
+
+def info(name: str) -> resources.RunInfo:
+    return next(info for info in resources.run_infos()[0] if info.name == name)
+
+
+@pytest.fixture
+def keys() -> tuple[str, str]:
+    return info("digits-sagvae").key, info("digits-identity").key
+
+
+# ---------------------------------------------------------------------------------------------------- runs
+
+def test_shipped_runs_come_first_and_users_keep_their_name(copy_run, runs_folder):
+    copy_run("karate-sagvae", "aaa")
+    Run.create(runs_folder, "waiting", run_config("digits"))
+    infos, problems = resources.run_infos()
+    assert not problems
+    shipped = [item.shipped for item in infos]
+    assert shipped == sorted(shipped, reverse=True)
+    assert not info("aaa").shipped
+    assert "aaa" in info("aaa").label
+    assert not info("waiting").has_model
+    assert info("karate-sagvae").has_graph
+    assert not info("digits-identity").has_graph
+
+
+def test_an_unreadable_run_is_a_sentence(copy_run):
+    (copy_run("digits-sagvae", "spoiled") / "config.json").write_text("{")
+    infos, problems = resources.run_infos()
+    assert "spoiled" not in [item.name for item in infos]
+    assert len(problems) == 1
+    assert problems[0].startswith("spoiled: config.json must be valid JSON")
+
+
+def test_key_and_cache_change_with_the_model_file(copy_run, cold_caches):
+    folder = copy_run("digits-sagvae", "mine")
+    before, posterior = info("mine").key, resources.edge_posterior(info("mine").key)
+    assert resources.edge_posterior(before) is not None
+    assert info("mine").key == before, "the key stays as long as the file"
+    tensors = read_tensors(folder / "model.safetensors")
+    tensors["posterior_pairs"] = torch.zeros_like(tensors["posterior_pairs"])
+    write_tensors(folder / "model.safetensors", tensors)
+    os.utime(folder / "model.safetensors", ns=(1, 1))
+    after = info("mine").key
+    assert after != before
+    assert posterior.max() > 0.5
+    assert resources.edge_posterior(after).max() == 0
+
+
+def test_a_model_is_shared_read_only_and_in_eval_mode(keys):
+    model = resources.model(keys[0])
+    assert model is resources.model(keys[0])
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_files_of_two_runs_in_one_folder_are_refused(copy_run, cold_caches):
+    folder = copy_run("digits-sagvae", "mine")
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(shipped_folder() / "karate-sagvae" / name, folder)
+    with pytest.raises(SagvaeError, match=r"config\.json \(64 nodes, 1 channels\), got another \(34 nodes, 2"):
+        resources.model(info("mine").key)
+
+
+def test_nothing_is_downloaded_by_looking(copy_run, cold_caches, monkeypatch, tmp_path):
+    monkeypatch.setenv("SAGVAE_DATA", str(tmp_path / "empty"))
+    folder = copy_run("digits-sagvae", "mine")
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {"data": config["data"] | {"name": "mnist"}})
+    with pytest.raises(SagvaeError, match="SAGVAE_DATA"):
+        resources.dataset(info("mine").key)
+    assert not (tmp_path / "empty").exists()
+
+
+# ---------------------------------------------------------------------------------------------------- the graph
+
+@pytest.mark.parametrize("name", ["karate-sagvae", "digits-sagvae"])
+def test_graph_of_a_run(name):
+    key = info(name).key
+    posterior, nodes = resources.edge_posterior(key), resources.dataset(key).num_nodes
+    assert posterior.shape == (nodes, nodes)
+    np.testing.assert_array_equal(posterior, posterior.T)
+    assert not posterior.diagonal().any()
+    for by in ("original", "community", "degree"):
+        assert sorted(resources.order(key, by)) == list(range(nodes))
+    assert len(resources.communities(key)) == nodes
+    layout = resources.layout(key)
+    assert layout.shape == (nodes, 2)
+    assert np.isfinite(layout).all()
+
+
+def test_pixels_lie_on_their_grid():
+    layout = resources.layout(info("digits-sagvae").key)
+    assert len(np.unique(layout[:, 0].round(6))) == len(np.unique(layout[:, 1].round(6))) == 8
+    assert layout[0, 0] < layout[7, 0], "columns run to the right"
+    assert layout[0, 1] > layout[63, 1], "rows run downwards, y upwards"
+
+
+def test_scores_follow_the_threshold():
+    key = info("karate-sagvae").key
+    scores = resources.scores(key, 0.5)
+    for name in ("precision", "recall", "f1", "average_precision"):
+        assert scores[name] == pytest.approx(info("karate-sagvae").metrics[name], abs=1e-6)
+    assert resources.scores(key, 1.0)["recall"] == 0
+
+
+def test_positions_are_one_held_out_row_of_every_pattern():
+    key = info("karate-sagvae").key
+    drawn, data = resources.positions(key, 0), resources.dataset(key)
+    patterns = len(data.class_names)
+    assert drawn.truth.shape == drawn.reconstruction.shape == (patterns, 34, 2)
+    assert drawn.unseen == patterns - 1
+    assert (data.test.labels == patterns - 1).all(), "the unseen pattern is the test split"
+    assert not (data.train.labels == patterns - 1).any()
+    unseen = data.original(data.test.clean[:1], torch.tensor([patterns - 1]))
+    np.testing.assert_allclose(drawn.truth[-1], unseen[0].numpy(), rtol=1e-5)
+    assert not np.array_equal(drawn.truth, resources.positions(key, 1).truth)
+    assert np.mean((drawn.truth - drawn.reconstruction) ** 2) < 0.2 * drawn.truth.var()
+
+
+# ---------------------------------------------------------------------------------------------------- spoiled images
+
+@pytest.mark.parametrize("damage", [NOISE, BLOCK], ids=["noise", "block"])
+def test_every_model_sees_exactly_the_same_damage(keys, damage, monkeypatch, cold_caches):
+    seen = {}
+    for key in keys:
+        model = resources.model(key)
+        monkeypatch.setattr(model, "reconstruct", lambda x, key=key: seen.setdefault(key, x.clone()))
+        resources.repaired(key, damage, 3, 20, 10)
+    torch.testing.assert_close(seen[keys[0]], seen[keys[1]], rtol=0, atol=0)
+    shown, _ = resources.damaged(keys[0], damage, 3, 20, 10)
+    np.testing.assert_array_equal(shown.damaged, seen[keys[0]].flatten(1).numpy())
+    assert (shown.damaged != shown.clean).any(1).all()
+
+
+def test_batch_does_not_depend_on_the_shown_images(keys):
+    first, here = resources.damaged(keys[0], NOISE, 0, 0, 10)
+    second, there = resources.damaged(keys[0], NOISE, 0, 200, 10)
+    batch = resources.BATCH
+    np.testing.assert_array_equal(first.clean[-batch:], second.clean[-batch:])
+    np.testing.assert_array_equal(first.damaged[-batch:], second.damaged[-batch:])
+    assert here.mean == there.mean
+    assert not np.array_equal(first.clean[:10], second.clean[:10])
+    one, other = (resources.repaired(keys[0], NOISE, 0, start, 10).mean for start in (0, 200))
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_another_seed_is_another_damage(keys):
+    one, other = (resources.damaged(keys[0], NOISE, seed, 0, 10)[0] for seed in (0, 1))
+    np.testing.assert_array_equal(one.clean, other.clean)
+    assert not np.array_equal(one.damaged, other.damaged)
+    again = resources.damaged(keys[0], NOISE, 0, 0, 10)[0]
+    np.testing.assert_array_equal(one.damaged, again.damaged)
+
+
+def test_the_last_images_are_followed_by_the_first(keys):
+    test = load_dataset("digits").test.clean.flatten(1).numpy()
+    shown = resources.damaged(keys[0], NOISE, 0, len(test) - 4, 10)[0]
+    np.testing.assert_array_equal(shown.clean[:10], np.concatenate([test[-4:], test[:6]]))
+
+
+def test_scores_are_those_of_the_shown_and_of_the_batch(keys):
+    spoiled, nothing = resources.damaged(keys[0], NOISE, 0, 0, 10)
+    answer = resources.repaired(keys[0], NOISE, 0, 0, 10)
+    assert answer.images.shape == (10, 64)
+    assert len(answer.scores) == len(nothing.scores) == 10
+    clean, inputs = (torch.from_numpy(part).unsqueeze(-1) for part in (spoiled.clean, spoiled.damaged))
+    repaired = Run(shipped_folder() / "digits-sagvae").load_model().reconstruct(inputs)
+    values = reconstruction_scores(repaired, clean, (8, 8))
+    np.testing.assert_allclose(answer.images, repaired[:10].flatten(1).numpy(), atol=1e-6)
+    assert answer.scores[4]["mse_clean"] == pytest.approx(float(values["mse_clean"][4]), rel=1e-5)
+    assert answer.mean["mse_clean"] == pytest.approx(
+        summarise({"mse_clean": values["mse_clean"][10:]})["mse_clean"], rel=1e-5)
+    assert answer.mean["mse_clean"] < nothing.mean["mse_clean"]
+
+
+def test_status_of_a_dead_process_is_interrupted(runs_folder):
+    run = Run.create(runs_folder, "dead", run_config("digits"))
+    run.write_status(Status(state="running", pid=2**22 + 1, pid_started=1.0))
+    assert info("dead").state == "interrupted"
