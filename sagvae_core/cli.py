@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import shlex
@@ -134,9 +135,10 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
     """``config`` trained for ``epochs`` in all, each stage keeping its share (at least one epoch)."""
-    total = config.train.total_epochs
-    changes = {f"train.stages.{index}.epochs": max(1, round(epochs * stage.epochs / total))
-               for index, stage in enumerate(config.train.stages)}
+    stages, total = config.train.stages, config.train.total_epochs
+    ends = [round(epochs * end / total) for end in itertools.accumulate(stage.epochs for stage in stages)]
+    changes = {f"train.stages.{index}.epochs": max(1, end - start)
+               for index, (start, end) in enumerate(itertools.pairwise([0, *ends]))}
     return apply_overrides(config, changes)
 
 
@@ -161,8 +163,6 @@ def _command(name: str) -> str:
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 def dashboard(port: int, host: str, no_browser: bool) -> None:
     """Open the dashboard in the browser."""
-    import subprocess
-
     app = Path(__file__).parents[1] / "dashboard" / "app.py"
     if not app.is_file():
         raise expected("the dashboard", f"at {app}", "no such file", "Install the project from its repository.")
@@ -172,7 +172,9 @@ def dashboard(port: int, host: str, no_browser: bool) -> None:
         environment["SAGVAE_DATA"] = str(Path(environment["SAGVAE_DATA"]).resolve())
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port),
                "--server.address", host, "--server.headless", "true" if no_browser else "false"]
-    raise SystemExit(subprocess.call(command, cwd=app.parents[1], env=environment))
+    os.chdir(app.parents[1])
+    # The server takes this process over: whoever stops `sagvae dashboard` stops the server, and nothing is orphaned.
+    os.execvpe(command[0], command, environment)
 
 
 for command in (runs, datasets, study):

@@ -87,6 +87,15 @@ class Status:
     created: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raise for a file that somebody edited: pages count with these numbers and format them."""
+        names = ("step", "total_steps", "epoch", "total_epochs", "seconds", "created", "eta_seconds")
+        numbers = {name: getattr(self, name) for name in names}
+        numbers |= self.metrics if isinstance(self.metrics, dict) else {"metrics": self.metrics}
+        for name, value in numbers.items():
+            if not isinstance(value, (int, float)) and not (name == "eta_seconds" and value is None):
+                raise expected(f"{name} in status.json", "a number", repr(value), "Delete the run or restore the file.")
+
 
 class Run:
     """One run folder. Reading never changes it; only the process that trains writes its status."""
@@ -128,6 +137,7 @@ class Run:
             raise expected("status.json", "an object with a known state", values if not isinstance(values, dict)
                            else repr(values.get("state")), "Delete the run or restore the file.")
         status = Status(**{f.name: values[f.name] for f in dataclasses.fields(Status) if f.name in values})
+        status.check()
         if status.state == "running" and not _alive(status.pid, status.pid_started):
             status = dataclasses.replace(status, state="interrupted", eta_seconds=None)
         return status

@@ -48,7 +48,8 @@ def refused(*words: str) -> str:
 
 def queued(root: Path, name: str = "one") -> Run:
     return Run.create(root, name, run_config("digits", overrides={
-        "data.train_rows": 32, "model.hidden": [4], "train.stages.0.epochs": 1, "train.stages.1.epochs": 1}))
+        "data.train_rows": 32, "model.hidden": [4], "model.attention": [],
+        **{f"train.stages.{index}.epochs": 1 for index in range(3)}}))
 
 
 # ---------------------------------------------------------------------- train
@@ -62,7 +63,7 @@ def test_train_makes_a_finished_run_and_prints_its_metrics(root, monkeypatch):
     assert result.stdout.startswith(f"{run.folder}  mse_clean {run.status.metrics['mse_clean']:.4g}  psnr ")
     config = run.config
     assert (config.model.hidden, config.train.batch_size, config.data.train_rows) == ((4,), 16, 32)
-    assert [stage.epochs for stage in config.train.stages] == [1, 1]
+    assert [stage.epochs for stage in config.train.stages] == [1, 1, 1]
     assert config.command == "sagvae train --dataset digits --run digits-sagvae"
     assert run.has_model
 
@@ -97,7 +98,7 @@ def test_names_are_numbered_when_taken_and_refused_when_chosen(root):
 
 
 def test_stages_keep_their_share_of_the_epochs():
-    for total, wanted in ((100, [60, 40]), (10, [6, 4]), (1, [1, 1])):
+    for total, wanted in ((100, [30, 20, 50]), (31, [9, 7, 15]), (10, [3, 2, 5]), (1, [1, 1, 1])):
         assert [stage.epochs for stage in with_epochs(run_config("digits"), total).train.stages] == wanted
 
 
@@ -218,19 +219,20 @@ def test_datasets_say_what_is_at_hand(monkeypatch, tmp_path):
 
 def test_dashboard_starts_streamlit_with_the_runs_of_this_folder(monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(subprocess, "call", lambda command, **kwargs: calls.append((command, kwargs)) or 3)
+    monkeypatch.setattr(os, "execvpe", lambda *arguments: calls.append(arguments))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAGVAE_RUNS", "mine")
     monkeypatch.setenv("SAGVAE_DATA", "data")
     app = Path(cli_module.__file__).parents[1] / "dashboard" / "app.py"
     monkeypatch.setattr(Path, "is_file", lambda self: self == app)
-    assert call("dashboard", "--port", "1234", "--no-browser").exit_code == 3
-    command, kwargs = calls[0]
+    assert call("dashboard", "--port", "1234", "--no-browser").exit_code == 0
+    program, command, environment = calls[0]
     assert command[1:] == ["-m", "streamlit", "run", str(app), "--server.port", "1234", "--server.address", "localhost",
                            "--server.headless", "true"]
-    assert kwargs["cwd"] == app.parents[1]
-    assert kwargs["env"]["SAGVAE_RUNS"] == str(tmp_path / "mine")
-    assert kwargs["env"]["SAGVAE_DATA"] == str(tmp_path / "data")
+    assert program == command[0]
+    assert Path.cwd() == app.parents[1]
+    assert environment["SAGVAE_RUNS"] == str(tmp_path / "mine")
+    assert environment["SAGVAE_DATA"] == str(tmp_path / "data")
     monkeypatch.setattr(Path, "is_file", lambda self: False)
     assert "the dashboard must be at" in refused("dashboard")
 

@@ -255,3 +255,12 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_ignored(run, monkeypatch):
 def test_a_snapshot_is_read_back(run):
     run.write_snapshot({"edge_percent": torch.tensor([[0, 50]], dtype=torch.uint8)})
     assert run.snapshot()["edge_percent"].tolist() == [[0, 50]]
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", "long"), ("metrics", [1, 2]), ("metrics", {"f1": "good"}),
+                                             ("eta_seconds", [])])
+def test_an_edited_status_gives_a_sentence(run, name, value):
+    path = run.folder / "status.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(SagvaeError, match=r"in status\.json must be a number, got .*Delete the run"):
+        _ = run.status
