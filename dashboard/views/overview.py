@@ -22,9 +22,11 @@ def relation_panel() -> None:
     info = parts.pick_run(lambda info: info.has_graph)
     if info is None:
         return
-    posterior = resources.edge_posterior(info.key)
+    with st.skeleton(height=480):
+        posterior = resources.edge_posterior(info.key)
+        places = resources.layout(info.key)
     nodes = resources.nodes(info.key)
-    figure = figures.network_figure(posterior, 0.5, resources.layout(info.key), nodes.names, nodes.groups,
+    figure = figures.network_figure(posterior, 0.5, places, nodes.names, nodes.groups,
                                     nodes.group_names, dark=DARK, height=380)
     st.plotly_chart(figure, key="overview_network", config={"displayModeBar": False},
                     alt=f"Learned relations of {info.title}")
@@ -49,12 +51,14 @@ def repair_panel() -> None:
     first = members["sagvae"].key
     config = resources.run_config(first).data.perturbation
     damage = PerturbationConfig("uniform", pixels=config.pixels)
-    spoiled, nothing = resources.damaged(first, damage, 0, 0, 6)
+    pair = ("identity", "sagvae")
+    with st.skeleton(height=420):
+        spoiled, nothing = resources.damaged(first, damage, 0, 0, 6)
+        answers = [resources.repaired(members[role].key, damage, 0, 0, 6) for role in pair]
     shape = resources.dataset(first).image_shape
     rows = [pictures.Row("Noisy", spoiled.damaged[:6], sublabel=f"{damage.pixels} of {shape[0] * shape[1]} pixels")]
-    for role in ("identity", "sagvae"):
-        answer = resources.repaired(members[role].key, damage, 0, 0, 6)
-        rows.append(pictures.Row(MODELS[role], answer.images, sublabel=f"SSIM {answer.mean['ssim']:.2f}"))
+    rows += [pictures.Row(MODELS[role], answer.images, sublabel=f"SSIM {answer.mean['ssim']:.2f}")
+             for role, answer in zip(pair, answers, strict=True)]
     rows.append(pictures.Row("Original", spoiled.clean[:6], sublabel="never trained on"))
     st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=66))
     st.caption(f"{resources.dataset(first).title}. Both models were trained on noisy images only; neither ever saw a "

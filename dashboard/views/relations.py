@@ -8,6 +8,8 @@ from dashboard.resources import RunInfo
 
 DARK = parts.is_dark()
 SMALL = 150  # nodes up to which the draggable network is quick
+# A trained model is often very sure: the ends are where its doubts show.
+THRESHOLDS = (1e-4, 1e-3, 0.01, *(percent / 100 for percent in range(5, 100, 5)), 0.99, 0.999, 0.9999)
 ORDERS = {"original": "as given", "community": "by community", "degree": "by degree"}
 
 
@@ -16,8 +18,9 @@ def controls(info: RunInfo, has_truth: bool) -> tuple[float, str, str, bool]:
     groups = {"label": "known groups", "community": "communities found"}
     known = resources.nodes(info.key).groups is not None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        threshold = st.slider(
-            "How sure must a relation be?", 0.05, 0.95, 0.5, 0.01, key="threshold", bind="query-params", width=340,
+        threshold = st.select_slider(
+            "How sure must a relation be?", THRESHOLDS, 0.5, format_func=lambda value: f"{100 * value:g} %",
+            key="threshold", bind="query-params", width=340,
             help="Pairs whose learned probability q(A_ij = 1) is above it are edges (eqs. 5-7). ½ is the natural one.")
         by = st.selectbox("Order of the matrix", list(ORDERS), format_func=ORDERS.get, key="order", width=170,
                           bind="query-params")
@@ -80,8 +83,10 @@ def graph(info: RunInfo, posterior: np.ndarray, threshold: float, colour: str, t
 @parts.guard()
 def explore(info: RunInfo) -> None:
     """Everything that follows the threshold; moving it redraws this part alone."""
-    nodes = resources.nodes(info.key)
-    posterior = resources.edge_posterior(info.key)
+    with st.skeleton(height=640):  # the first look at a model loads it and lays its graph out
+        nodes = resources.nodes(info.key)
+        posterior = resources.edge_posterior(info.key)
+        resources.layout(info.key)
     has_truth = nodes.truth is not None
     threshold, by, colour, compare = controls(info, has_truth)
     truth = nodes.truth if compare else None

@@ -89,12 +89,13 @@ def compare(name: str, members: list[RunInfo]) -> None:
         errors = st.toggle("Show errors", key="errors",
                            help="Where a reconstruction is too dark (blue) or too bright (red).")
     seed, first = state.get(state.DRAW, 0), state.get(state.FIRST_IMAGE, 0)
-    spoiled, nothing = resources.damaged(lead.key, damage, seed, first, SHOWN)
     answers = []
-    for info in members:
-        if info.name in shown:
-            with parts.guard():  # a broken model must not take the others with it
-                answers.append((info, resources.repaired(info.key, damage, seed, first, SHOWN)))
+    with st.skeleton(height=640):  # the first time models and metrics are loaded
+        spoiled, nothing = resources.damaged(lead.key, damage, seed, first, SHOWN)
+        for info in members:
+            if info.name in shown:
+                with parts.guard():  # a broken model must not take the others with it
+                    answers.append((info, resources.repaired(info.key, damage, seed, first, SHOWN)))
     averages(nothing, answers)
     rows = [pictures.Row("Perturbed", spoiled.damaged[:SHOWN], scores=_scores(nothing), competes=False)]
     for info, answer in answers:
@@ -102,7 +103,7 @@ def compare(name: str, members: list[RunInfo]) -> None:
         if errors:
             rows.append(pictures.Row("error", answer.images - spoiled.clean[:SHOWN], errors=True))
     rows.append(pictures.Row("Original", spoiled.clean[:SHOWN]))
-    st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=72))
+    st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=96))
 
 
 def averages(nothing, answers) -> None:

@@ -39,7 +39,8 @@ def table(root: Path) -> str:
     """Held-out metrics of the shipped runs as a Markdown table."""
     head = ["model", *_COLUMNS.values(), "test rows", "trained in"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for run in list_runs(root):
+    runs = {run.name: run for run in list_runs(root)}
+    for run in (runs[name] for name in COMMANDS if name in runs):
         status = run.status
         cells = [run.config.title, *(_cell(name, status.metrics.get(name)) for name in _COLUMNS),
                  f"{status.metrics['test_rows']:,.0f}", f"{status.seconds:.0f} s"]

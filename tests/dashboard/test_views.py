@@ -91,7 +91,7 @@ def test_relations_follow_the_threshold(open_page, name):
     sure = np.sort(posterior[np.triu_indices(len(posterior), 1)])
     graphs, curves = {}, []
     for threshold in (0.05, 0.5, 0.95):
-        app.slider(key="threshold").set_value(threshold).run()
+        app.select_slider(key="threshold").set_value(threshold).run()
         sound(app)
         edges = int((sure > threshold).sum())
         assert metric(app, "Edges") == edges
@@ -118,7 +118,7 @@ def test_relations_compared_with_the_truth(open_page):
     assert metric(app, "F1") > 0.9
     model = Run(shipped_folder() / "karate-sagvae").load_model()
     for threshold in (0.05, 0.95):
-        app.slider(key="threshold").set_value(threshold).run()
+        app.select_slider(key="threshold").set_value(threshold).run()
         scores = edge_scores(model.edge_posterior, load_dataset("karate").adjacency, threshold)
         for label, name in (("Precision", "precision"), ("Recall", "recall"), ("F1", "f1")):
             assert metric(app, label) == pytest.approx(scores[name], abs=6e-4)
