@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import json
 import os
 import shlex
 import sys
@@ -18,8 +16,9 @@ from .cli_runs import SHOWN_METRICS, datasets, runs, study
 from .data import DATASETS
 from .errors import SagvaeError, expected
 from .experiment import execute
-from .presets import MODELS, apply_overrides, run_config
-from .runs import Run, RunConfig, check_name, find_run, runs_folder
+from .presets import MODELS, run_config
+from .runs import Run, check_name, find_run, free_name, runs_folder
+from .settings import parse_setting, with_epochs
 
 
 class _Cli(click.Group):
@@ -87,7 +86,7 @@ def train(dataset: str, model_name: str, latent: str, name: str | None, epochs: 
             raise expected("run to resume", "unfinished", f"{resume!r}, which is finished",
                            "Train a new one with --run NAME.")
     else:
-        overrides = dict(map(_setting, settings))
+        overrides = dict(parse_setting(text, "--set") for text in settings)
         if rows is not None:
             overrides["data.train_rows"] = rows
         if noise is not None and block is not None:
@@ -121,31 +120,6 @@ def _run_with_bar(run: Run, device: str | None, quiet: bool) -> None:
         return
     click.echo(f"{run.folder}  " + "  ".join(f"{name} {status.metrics[name]:.4g}" for name in SHOWN_METRICS
                                              if name in status.metrics))
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise expected("--set", "NAME=VALUE", repr(text), "For example --set model.hidden=[8,8].")
-    try:
-        return name.strip(), json.loads(value)
-    except json.JSONDecodeError:
-        return name.strip(), value  # a bare word such as row or tanh
-
-
-def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
-    """``config`` trained for ``epochs`` in all, each stage keeping its share (at least one epoch)."""
-    stages, total = config.train.stages, config.train.total_epochs
-    ends = [round(epochs * end / total) for end in itertools.accumulate(stage.epochs for stage in stages)]
-    changes = {f"train.stages.{index}.epochs": max(1, end - start)
-               for index, (start, end) in enumerate(itertools.pairwise([0, *ends]))}
-    return apply_overrides(config, changes)
-
-
-def free_name(root: Path, stem: str) -> str:
-    """``stem``, or ``stem-2``, ``stem-3`` ... when it is taken."""
-    names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
-    return next(name for name in names if not (Path(root) / name).exists())
 
 
 def _command(name: str) -> str:

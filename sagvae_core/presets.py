@@ -11,10 +11,10 @@ import dataclasses
 from typing import Any
 
 from .config import DataConfig, ModelConfig, PerturbationConfig, ReferenceConfig, StageConfig, TrainConfig
-from .config_io import from_dict, to_dict
 from .data import DATASETS
-from .errors import SagvaeError, expected
+from .errors import expected
 from .runs import RunConfig
+from .settings import apply_overrides
 
 MODELS = {
     "sagvae": "SAG-VAE",
@@ -74,41 +74,6 @@ def run_config(dataset: str, model: str = "sagvae", *, latent: str = "per_node",
     config = RunConfig(data, model_config, train, title=title, command=command, role=model,
                        family=dataset if latent == "per_node" else f"{dataset}-{latent}")
     return apply_overrides(config, overrides or {})
-
-
-def apply_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
-    """``config`` with dotted settings replaced and everything validated again."""
-    values = {part: _tuples_to_lists(to_dict(getattr(config, part))) for part in ("data", "model", "train")}
-    for name, value in overrides.items():
-        part, *path = name.split(".")
-        target = values.get(part)
-        if target is None or not path:
-            raise expected("a setting", "data.NAME, model.NAME or train.NAME", repr(name))
-        for key in path[:-1]:
-            target = _step(target, key, name)
-        _step(target, path[-1], name)
-        target[int(path[-1]) if isinstance(target, list) else path[-1]] = value
-    parts = {part: from_dict(type(getattr(config, part)), values[part], part) for part in values}
-    return dataclasses.replace(config, **parts)
-
-
-def _step(target: Any, key: str, name: str) -> Any:
-    if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
-        return target[int(key)]
-    if isinstance(target, dict) and key in target:
-        return target[key]
-    known = "nothing"
-    if isinstance(target, dict):
-        known = ", ".join(target)
-    elif isinstance(target, list) and target:
-        known = f"0 to {len(target) - 1}"
-    raise SagvaeError(f"{name!r} is not a setting. At {key!r} there are: {known}.")
-
-
-def _tuples_to_lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _tuples_to_lists(item) for key, item in value.items()}
-    return [_tuples_to_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _karate(dataset: str, model: str, latent: str, seed: int, data_seed: int):

@@ -217,6 +217,12 @@ def check_name(name: str) -> str:
     return name
 
 
+def free_name(root: Path, stem: str) -> str:
+    """``stem``, or ``stem-2``, ``stem-3`` ... when it is taken."""
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
+    return next(name for name in names if not (Path(root) / name).exists())
+
+
 def runs_folder() -> Path:
     """Where new runs go: the environment variable SAGVAE_RUNS, else ``runs`` in the current folder."""
     return Path(os.environ.get("SAGVAE_RUNS", "runs"))

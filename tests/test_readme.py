@@ -21,7 +21,7 @@ CODE = re.findall(r"```\w*\n(.*?)```", README, re.DOTALL) + re.findall(r"`([^`\n
 # The examples train in earnest; the test wants to know that they run, so the recipes are shortened to two epochs.
 SHORTER = """
 import sagvae_core as _sag
-from sagvae_core.cli import with_epochs as _with_epochs
+from sagvae_core.settings import with_epochs as _with_epochs
 _full = _sag.run_config
 _sag.run_config = lambda *args, **options: _with_epochs(_full(*args, **options), 2)
 """

@@ -1,6 +1,5 @@
 """Train: choose data, model and a few settings, start; watch the losses, the pictures and the graph while it trains."""
 
-import json
 import re
 import shutil
 
@@ -9,11 +8,11 @@ import streamlit as st
 
 from dashboard import figures, jobs, parts, pictures, resources, state
 from sagvae_core.checkpoint import read_json
-from sagvae_core.cli import free_name, with_epochs
 from sagvae_core.data import DATASETS
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import MODELS, run_config
-from sagvae_core.runs import Run, RunConfig, check_name, list_runs, runs_folder
+from sagvae_core.runs import Run, RunConfig, check_name, free_name, list_runs, runs_folder
+from sagvae_core.settings import parse_setting, with_epochs
 
 DARK = parts.is_dark()
 STATES = {"queued": ("schedule", "gray"), "running": ("progress_activity", "blue"), "finished": ("check", "green"),
@@ -55,7 +54,7 @@ def settings() -> tuple[str, RunConfig] | None:
         text = st.text_area("Any other setting, one NAME=VALUE a line", key="new_settings", height=80,
                             placeholder="model.hidden=[32,32]\ntrain.stages.0.learning_rate=0.003")
     try:
-        overrides |= dict(_line(line) for line in text.splitlines() if line.strip())
+        overrides |= dict(parse_setting(line) for line in text.splitlines() if line.strip())
         check_name(name)
         config = with_epochs(run_config(dataset, model, seed=seed, overrides=overrides), epochs)
     except SagvaeError as error:
@@ -69,16 +68,6 @@ def settings() -> tuple[str, RunConfig] | None:
 
 def _stage(dataset: str, model: str):
     return run_config(dataset, model).train.stages[-1]
-
-
-def _line(line: str) -> tuple[str, object]:
-    name, separator, value = line.partition("=")
-    if not separator:
-        raise SagvaeError(f"A setting must be NAME=VALUE, got {line!r}. For example model.hidden=[32,32].")
-    try:
-        return name.strip(), json.loads(value)
-    except json.JSONDecodeError:
-        return name.strip(), value.strip()
 
 
 def new_run() -> None:

@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 from sagvae_core import __version__, cli_runs
 from sagvae_core import cli as cli_module
 from sagvae_core import runs as runs_module
-from sagvae_core.cli import cli, free_name, with_epochs
+from sagvae_core.cli import cli
 from sagvae_core.presets import run_config
-from sagvae_core.runs import Run, Status, process_started
+from sagvae_core.runs import Run, Status, free_name, process_started
+from sagvae_core.settings import with_epochs
 
 TINY = ["--rows", "32", "--epochs", "2", "--device", "cpu", "--quiet", "--set", "model.hidden=[4]", "--set",
         "model.attention=[]", "--set", "train.batch_size=16"]

@@ -27,7 +27,7 @@ LAYERS = (
     ("reference",),
     ("objective", "checkpoint", "trainer_state"),
     ("training", "runs"),
-    ("presets", "experiment", "learners"),
+    ("settings", "presets", "experiment", "learners"),
     ("studies",),
     ("cli", "cli_runs"),
     ("__main__",),
