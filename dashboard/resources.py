@@ -160,9 +160,9 @@ def communities(key: str) -> np.ndarray:
 @st.cache_data(max_entries=24, show_spinner=False)
 def layout(key: str) -> np.ndarray:
     """(N, 2): pixels on their grid, others by force on the known graph or, where none is known, on the learned one."""
-    info = DATASETS[run_config(key).data.name]
-    if info.image_shape is not None:
-        return network.layout(edge_posterior(key), "grid", info.image_shape)
+    image_shape = nodes(key).image_shape
+    if image_shape is not None:
+        return network.layout(edge_posterior(key), "grid", image_shape)
     truth = nodes(key).truth
     return network.layout(edge_posterior(key) if truth is None else truth.astype(float))
 

@@ -152,7 +152,7 @@ def test_assets_are_small():
 
 
 def test_assets_hold_what_a_run_needs_and_nothing_of_the_machine():
-    known = {"config.json", "status.json", "metrics.jsonl", "snapshot.safetensors", "model.json", "model.safetensors"}
+    known = {"config.json", "status.json", "metrics.jsonl", "model.json", "model.safetensors"}
     for folder in (run.folder for run in RUNS.values()):
         assert {path.name for path in folder.iterdir()} == known
         for name in ("config.json", "status.json", "model.json"):
