@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,15 @@ def train(dataset: str, model_name: str, latent: str, name: str | None, epochs: 
         config = run_config(dataset, model_name, latent=latent, seed=seed, data_seed=data_seed, overrides=overrides)
         if epochs is not None:
             config = with_epochs(config, epochs)
-        name = check_name(name) if name else free_name(root, f"{dataset}-{model_name}")
+        name = check_name(name) if name is not None else free_name(root, f"{dataset}-{model_name}")
         config = dataclasses.replace(config, command=_command(name))
         run = Run.create(root, name, config)
-    _run_with_bar(run, device, quiet)
+    try:
+        _run_with_bar(run, device, quiet)
+    except SagvaeError:
+        if resume is None and not run.records:
+            shutil.rmtree(run.folder)  # refused by its data or device before it trained: there is nothing to keep
+        raise
 
 
 def _run_with_bar(run: Run, device: str | None, quiet: bool) -> None:
@@ -114,7 +120,10 @@ def _run_with_bar(run: Run, device: str | None, quiet: bool) -> None:
                             **({"elbo": f"{record['elbo']:.1f}"} if record else {}))
             bar.update(progress.step - bar.n)
 
-        status = execute(run, device, show)
+        try:
+            status = execute(run, device, show)
+        except KeyboardInterrupt:
+            status = run.status
     if status.state == "stopped":
         click.echo(f"Stopped after epoch {status.epoch}. Go on with `sagvae train --resume {run.name}`.")
         return

@@ -109,9 +109,11 @@ class Run:
 
     @classmethod
     def create(cls, root: Path | str, name: str, config: RunConfig) -> Run:
-        """A new queued run; an existing name is refused, so that nothing is ever overwritten."""
+        """A new queued run; an existing name is refused, so that nothing is ever overwritten or hidden."""
         folder = Path(root) / check_name(name)
         try:
+            if is_taken(root, name):
+                raise FileExistsError
             folder.mkdir(parents=True)
         except FileExistsError:
             raise expected("run name", "new", repr(name), "Choose another name, or delete that run first.") from None
@@ -220,7 +222,12 @@ def check_name(name: str) -> str:
 def free_name(root: Path, stem: str) -> str:
     """``stem``, or ``stem-2``, ``stem-3`` ... when it is taken."""
     names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
-    return next(name for name in names if not (Path(root) / name).exists())
+    return next(name for name in names if not is_taken(root, name))
+
+
+def is_taken(root: Path | str, name: str) -> bool:
+    """Whether a run below ``root`` or a shipped one has this name: a namesake would hide the shipped model."""
+    return (Path(root) / name).exists() or (shipped_folder() / name).exists()
 
 
 def runs_folder() -> Path:

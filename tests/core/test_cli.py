@@ -130,7 +130,7 @@ def test_bad_options_are_a_sentence_and_leave_no_folder(root, words, sentence):
 
 def test_what_only_the_data_can_refuse_is_a_sentence_too(root):
     assert "data.train_rows must be at most" in refused("train", "--dataset", "digits", "--rows", "99999", "--quiet")
-    assert Run(root / "digits-sagvae").status.state == "failed"
+    assert not (root / "digits-sagvae").exists(), "a run that never trained leaves nothing behind"
     assert "train.device must be" in refused("train", "--dataset", "digits", "--device", "abacus", "--quiet")
 
 
@@ -266,3 +266,14 @@ def test_as_a_process_bad_input_is_one_sentence_and_exit_code_two(tmp_path):
     assert "Traceback" not in result.stderr
     assert "Error: dataset must be one of 'karate', 'digits', 'mnist', 'fashion', got 'cats'." in result.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "runs"] or not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_says_how_to_go_on(root, monkeypatch):
+    def interrupted(run, device, show):
+        run.write_status(Status(state="stopped", epoch=2))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_module, "execute", interrupted)
+    result = call("train", "--dataset", "digits", "--run", "cut", *TINY)
+    assert result.exit_code == 0
+    assert "Stopped after epoch 2. Go on with `sagvae train --resume cut`." in result.stdout

@@ -264,3 +264,14 @@ def test_an_edited_status_gives_a_sentence(run, name, value):
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(SagvaeError, match=r"in status\.json must be a number, got .*Delete the run"):
         _ = run.status
+
+
+def test_a_shipped_name_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs_module, "shipped_folder", lambda: tmp_path / "shipped")
+    (tmp_path / "shipped" / "digits-sagvae").mkdir(parents=True)
+    mine = tmp_path / "mine"
+    assert runs_module.free_name(mine, "digits-sagvae") == "digits-sagvae-2"
+    assert runs_module.free_name(mine, "other") == "other"
+    with pytest.raises(SagvaeError, match="run name must be new, got 'digits-sagvae'"):
+        Run.create(mine, "digits-sagvae", run_config("digits"))
+    assert not (mine / "digits-sagvae").exists()
