@@ -22,7 +22,7 @@ from sagvae_core.perturbations import perturb
 from sagvae_core.presets import MODELS
 from sagvae_core.runs import Run, RunConfig, find_run, list_runs, shipped_folder
 
-BATCH = 100  # held-out images behind every averaged number on Robustness
+BATCH = 64  # held-out images behind every averaged number on Robustness
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 import shlex
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +152,22 @@ def dashboard(port: int, host: str, no_browser: bool) -> None:
     if not app.is_file():
         raise expected("the dashboard", f"at {app}", "no such file", "Install the project from its repository.")
     # Streamlit reads its settings from the folder it starts in; the caller's relative folders must survive that.
-    environment = os.environ | {"SAGVAE_RUNS": str(runs_folder().resolve())}
-    if "SAGVAE_DATA" in environment:
-        environment["SAGVAE_DATA"] = str(Path(environment["SAGVAE_DATA"]).resolve())
-    command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port),
-               "--server.address", host, "--server.headless", "true" if no_browser else "false"]
+    os.environ["SAGVAE_RUNS"] = str(runs_folder().resolve())
+    if "SAGVAE_DATA" in os.environ:
+        os.environ["SAGVAE_DATA"] = str(Path(os.environ["SAGVAE_DATA"]).resolve())
     os.chdir(app.parents[1])
-    # The server takes this process over: whoever stops `sagvae dashboard` stops the server, and nothing is orphaned.
-    os.execvpe(command[0], command, environment)
+    # The first page needs it, and it takes seconds: load it while the server starts and the browser opens.
+    threading.Thread(target=importlib.import_module, args=("torchmetrics.functional.image",), daemon=True).start()
+    # The server runs in this process: PyTorch is loaded already, and whoever stops `sagvae dashboard` stops it all.
+    serve(["run", str(app), "--server.port", str(port), "--server.address", host,
+           "--server.headless", "true" if no_browser else "false"])
+
+
+def serve(arguments: list[str]) -> None:
+    """Streamlit's own command line, in this process."""
+    from streamlit.web.cli import main as streamlit
+
+    streamlit(arguments, prog_name="streamlit")
 
 
 for command in (runs, datasets, study):

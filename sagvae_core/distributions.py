@@ -7,6 +7,7 @@ ever be asymmetric.
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar
 
 import torch
@@ -18,8 +19,9 @@ from torch.nn.functional import logsigmoid
 _UNIFORM_MARGIN = 1e-6
 
 
+@functools.lru_cache(maxsize=8)
 def pair_indices(num_nodes: int, device: torch.device | str | None = None) -> Tensor:
-    """Row and column of every unordered pair, shape (2, N(N-1)/2)."""
+    """Row and column of every unordered pair, shape (2, N(N-1)/2); kept, do not write into it."""
     return torch.triu_indices(num_nodes, num_nodes, offset=1, device=device)
 
 

@@ -44,7 +44,7 @@ _IMAGES = {
     # 16 of 64 noisy pixels are the paper's share of 200 in 784.
     "digits": _ImageRecipe(16, 0.1, None, (12, 8, 20), (0.1, 0.2, 0.4), 150, 1.0, "robust", 0.3, attention=(1, 2)),
     "mnist": _ImageRecipe(200, 0.02, 10_000, (2, 1, 2), (0.1, 0.2, 0.15), 30, 0.5, "bernoulli", 0.1),
-    "fashion": _ImageRecipe(200, 0.02, 10_000, (2, 1, 2), (0.1, 0.2, 0.15), 30, 1.0, "robust", 0.1),
+    "fashion": _ImageRecipe(200, 0.02, 10_000, (2, 1, 2), (0.1, 0.2, 0.15), 30, 1.0, "robust", 0.03),
 }
 
 
