@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+import runpy
 import shlex
 import shutil
 import sys
@@ -164,10 +165,9 @@ def dashboard(port: int, host: str, no_browser: bool) -> None:
 
 
 def serve(arguments: list[str]) -> None:
-    """Streamlit's own command line, in this process."""
-    from streamlit.web.cli import main as streamlit
-
-    streamlit(arguments, prog_name="streamlit")
+    """``python -m streamlit`` with these arguments, in this process."""
+    sys.argv = ["streamlit", *arguments]
+    runpy.run_module("streamlit", run_name="__main__")
 
 
 for command in (runs, datasets, study):
