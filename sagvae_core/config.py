@@ -16,7 +16,7 @@ NORMALISATIONS = ("row", "symmetric", "none")
 EDGE_LOGITS = ("free", "amortised", "both")
 EDGE_WEIGHTS = ("none", "positive", "signed")
 EDGE_REGULARISERS = ("kl", "density")
-ENCODERS = ("node", "all")
+ENCODERS = ("node", "all", "linear")
 LIKELIHOODS = ("bernoulli", "gaussian", "robust")
 SCALES = ("shared", "node")
 ACTIVATIONS = ("relu", "tanh", "elu", "softplus")
@@ -102,6 +102,7 @@ class ModelConfig:
     edge_prior: float = 0.1  # p(A_ij = 1); the true density makes it the paper's "informative prior"
     edge_regulariser: str = "kl"
     edge_weights: str = "none"
+    edge_weight_init: float = 1.0  # of signed ones; at 1, eq. 15 starts as eq. 12
     weighted_convolution: bool = False  # True: W^e also weighs the graph convolution, not only attention (eq. 15)
     hard_edges: bool = False  # straight-through 0/1 samples; relaxed ones train better
     # p(x|z,A)
@@ -113,6 +114,8 @@ class ModelConfig:
     attention_channels: int = 4
     z_skip: bool = True  # eq. 17
     node_bias: bool = False  # an own output bias for every node: the mean picture
+    node_scale: bool = False  # an own scale s_i: j speaks to i as s_i / s_j, so symmetric weights fit unequal columns
+    edge_functions: int = 0  # nonlinear messages along each edge, beside the linear one of the convolution
     output: str = "sigmoid"
     likelihood: str = "bernoulli"
     likelihood_scale: str = "shared"
@@ -132,6 +135,9 @@ class ModelConfig:
                               ("likelihood", LIKELIHOODS), ("likelihood_scale", SCALES)):
             _one_of(f"model.{name}", getattr(self, name), allowed)
         _in_range("model.edge_prior", self.edge_prior, 0, 1, open_ends=True)
+        _in_range("model.edge_weight_init", self.edge_weight_init, -100, 100)
+        if not isinstance(self.edge_functions, int) or not 0 <= self.edge_functions <= 64:
+            raise expected("model.edge_functions", "a whole number from 0 to 64", self.edge_functions)
         _in_range("model.initial_scale", self.initial_scale, 1e-3, 1e3)
         _in_range("model.initial_outlier_rate", self.initial_outlier_rate, 0, 1, open_ends=True)
         _in_range("model.edge_logit_scale", self.edge_logit_scale, 1e-3, 1e3)
@@ -142,6 +148,13 @@ class ModelConfig:
         if self.graph == "identity" and not self.self_loops:
             raise expected("model.self_loops", "True when graph='identity'", False,
                            "Without them no node would reach its own output.")
+        if self.encoder == "linear" and (self.latent != "per_node" or self.latent_channels != self.num_channels):
+            raise expected("model.latent_channels", f"num_channels = {self.num_channels}, per node, when "
+                           "encoder='linear'", f"{self.latent_channels}, {self.latent}")
+        if self.edge_functions and (self.latent != "per_node" or self.latent_channels != self.num_channels
+                                    or self.graph == "identity"):
+            raise expected("model.edge_functions", "0 unless the graph is learned and every node has as many latent "
+                           "channels as channels", self.edge_functions)
         if self.likelihood == "bernoulli" and self.output != "sigmoid":
             raise expected("model.output", "'sigmoid' with the Bernoulli likelihood", repr(self.output))
         if self.weighted_convolution and self.edge_weights == "none":

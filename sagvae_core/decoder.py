@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .layers import ACTIVATION_FUNCTIONS, SelfAttentionGraphLayer, aggregate, normalise_adjacency
+from .layers import ACTIVATION_FUNCTIONS, EdgeFunctions, SelfAttentionGraphLayer, aggregate, normalise_adjacency
 
 
 class SelfAttentionGraphDecoder(nn.Module):
@@ -29,7 +29,12 @@ class SelfAttentionGraphDecoder(nn.Module):
             SelfAttentionGraphLayer(inner, outer, latent if config.z_skip and index else 0,
                                     config.attention_channels if index in config.attention else 0)
             for index, (inner, outer) in enumerate(itertools.pairwise(widths)))
+        if not config.hidden and latent == config.num_channels:
+            nn.init.eye_(self.layers[0].convolution.weight)  # codes and rows share their channels: start without mixing
         self.node_bias = nn.Parameter(torch.zeros(config.num_nodes, config.num_channels)) if config.node_bias else None
+        self.log_node_scale = nn.Parameter(torch.zeros(config.num_nodes)) if config.node_scale else None
+        self.edge_functions = (EdgeFunctions(config.num_nodes, latent, config.edge_functions)
+                               if config.edge_functions else None)
         self.activation = ACTIVATION_FUNCTIONS[config.activation]
 
     def node_codes(self, z: Tensor) -> Tensor:
@@ -64,8 +69,11 @@ class SelfAttentionGraphDecoder(nn.Module):
         """
         convolution, neighbourhood = self.prepare_graph(adjacency, edge_weights)
         codes = self.node_codes(z).transpose(0, 1).contiguous()
-        aggregated = aggregate(convolution, codes)
         hidden = codes
+        if self.log_node_scale is not None:
+            scale = self.log_node_scale.exp()[:, None, None]
+            hidden = codes / scale
+        aggregated = aggregate(convolution, hidden)
         for index, layer in enumerate(self.layers):
             if index == 0 and layer.attention is None:
                 hidden = aggregated @ layer.convolution.weight + layer.bias  # Â Z is at hand already
@@ -73,5 +81,9 @@ class SelfAttentionGraphDecoder(nn.Module):
                 hidden = layer(hidden, convolution, neighbourhood, aggregated)
             if index < len(self.layers) - 1:
                 hidden = self.activation(hidden)
+        if self.log_node_scale is not None:
+            hidden = hidden * scale
+        if self.edge_functions is not None:
+            hidden = hidden + self.edge_functions(codes, adjacency)
         output = hidden.transpose(0, 1)
         return output if self.node_bias is None else output + self.node_bias

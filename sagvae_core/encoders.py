@@ -38,6 +38,7 @@ class LatentEncoder(nn.Module):
     """q(z | x) as :class:`torch.distributions.Normal`.
 
     ``encoder="node"``: each node's Gaussian from its own value and embedding, blind to the others.
+    ``encoder="linear"``: N(a x_i, exp(v_i)) with one slope a and a free log-variance v_i for every node.
     ``encoder="all"``: one network sees the whole row. ``latent="per_sample"`` always does, and returns (B, latent_dim);
     ``"per_node"`` returns (B, N, D).
     """
@@ -45,6 +46,12 @@ class LatentEncoder(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self.slope = None
+        if config.encoder == "linear":
+            self.slope = nn.Parameter(torch.ones(()))
+            self.log_variance = nn.Parameter(torch.full((config.num_nodes, config.latent_channels),
+                                                        config.initial_log_variance))
+            return
         self.sees_all = config.encoder == "all" or config.latent == "per_sample"
         width = config.latent_channels
         if self.sees_all:
@@ -69,6 +76,9 @@ class LatentEncoder(nn.Module):
         self.head.weight[: self.config.latent_channels].normal_(std=(2 / self.config.encoder_hidden) ** 0.5)
 
     def forward(self, x: Tensor) -> Normal:
+        if self.slope is not None:
+            scale = torch.exp(0.5 * self.log_variance.clamp(*_LOG_VARIANCE_RANGE))
+            return Normal(self.slope * x, scale.expand_as(x), validate_args=False)
         if self.sees_all:
             statistics = self.head(self.activation(self.features(x.flatten(1))))
             if self.config.latent == "per_node":
@@ -145,8 +155,8 @@ class GraphEncoder(nn.Module):
             if x is None:
                 raise ValueError("x must be given: these edge weights are amortised.")
             raw = raw + self._bilinear(self.features(x), self.weight_bilinear).mean(0, keepdim=True)
-        # Both start near 1, where eq. 15 is eq. 12; the signed form can cross zero, the positive one cannot.
-        weights = torch.exp(raw) if self.config.edge_weights == "positive" else 1 + raw
+        # The signed form can cross zero, the positive one cannot.
+        weights = torch.exp(raw) if self.config.edge_weights == "positive" else self.config.edge_weight_init + raw
         return pairs_to_matrix(weights[0], self.config.num_nodes, diagonal=1.0)
 
     @torch.no_grad()

@@ -32,7 +32,8 @@ REFUSED = [
       for value in (low - 1, 2.0, True, "3")),
     *((ModelConfig, {"num_nodes": 3, name: "odd"}, f"model.{name} must be one of {allowed}, got 'odd'.")
       for name, allowed in (
-          ("latent", "'per_node', 'per_sample'"), ("graph", "'learned', 'identity'"), ("encoder", "'node', 'all'"),
+          ("latent", "'per_node', 'per_sample'"), ("graph", "'learned', 'identity'"),
+          ("encoder", "'node', 'all', 'linear'"),
           ("encoder_activation", "'relu', 'tanh', 'elu', 'softplus'"), ("edge_logits", "'free', 'amortised', 'both'"),
           ("edge_regulariser", "'kl', 'density'"), ("edge_weights", "'none', 'positive', 'signed'"),
           ("activation", "'relu', 'tanh', 'elu', 'softplus'"), ("normalisation", "'row', 'symmetric', 'none'"),
