@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 from .checkpoint import load_model, save_model
 from .config import DataConfig, ModelConfig, PerturbationConfig, ReferenceConfig, StageConfig, TrainConfig
 from .data import load_dataset
+from .data.synthetic import make_task
 from .errors import SagvaeError
 from .metrics import edge_scores, reconstruction_scores, summarise
 from .model import SAGVAE
@@ -46,6 +47,7 @@ __all__ = [
                      "list_runs",
                      "load_dataset",
                      "load_model",
+                     "make_task",
                      "perturb",
                      "reconstruction_scores",
                      "run_config",
@@ -53,3 +55,12 @@ __all__ = [
                      "summarise",
                      "uniform_noise",
 ]
+
+
+def __getattr__(name: str):
+    """``sagvae_core.learners`` on demand: it loads scikit-learn, which a page that draws a graph need not pay for."""
+    if name == "learners":
+        import importlib
+
+        return importlib.import_module(".learners", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
