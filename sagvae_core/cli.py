@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from . import __version__
-from .cli_runs import SHOWN_METRICS, datasets, runs, study
+from .cli_runs import SHOWN_METRICS, datasets, runs
+from .cli_studies import study
 from .data import DATASETS
 from .errors import SagvaeError, expected
 from .experiment import execute

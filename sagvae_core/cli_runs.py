@@ -1,11 +1,10 @@
-"""The verbs that look at what is there: ``sagvae runs``, ``sagvae datasets``, and ``sagvae study``."""
+"""The verbs that look at what is there: ``sagvae runs`` and ``sagvae datasets``."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import click
@@ -94,30 +93,3 @@ def datasets() -> None:
     for info in DATASETS.values():
         there = "at hand" if dataset_available(info.name) else "would be downloaded (SAGVAE_DATA names the folder)"
         click.echo(f"{info.name:8}  {info.description}  [{there}]")
-
-
-@click.group()
-def study() -> None:
-    """The measurements behind the project's numbers, each one command."""
-
-
-@study.command("kl-weight")
-@click.option("--dataset", default="mnist", show_default=True, type=click.Choice(["digits", "mnist", "fashion"]))
-@click.option("--model", default="identity", show_default=True, type=click.Choice(["identity", "mlp_vae"]))
-@click.option("--rows", default=5000, show_default=True, type=click.IntRange(100), help="Training rows.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Default: assets/studies/kl-weight-DATASET-MODEL.json.")
-def kl_weight(dataset: str, model: str, rows: int, seed: int, out: Path | None) -> None:
-    """Tune a baseline's KL weight on clean validation images."""
-    from .checkpoint import write_json
-    from .studies.kl_weight import tune_kl_weight
-
-    def show(row: dict[str, Any]) -> None:
-        click.echo(f"{row['setting']:28} MSE to clean {row['mean']:.4f}")
-
-    record = tune_kl_weight(dataset, model, rows, seed, show)
-    out = out or shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(out, record)
-    click.echo("Chosen: {likelihood}, KL(z) x {kl_z_weight:g}".format(**record["chosen"]))
-    click.echo(out)

@@ -1,60 +1,108 @@
-"""The commands behind the numbers: the tuning of the baselines, and the README's table."""
+"""The studies as a user starts them: quick, from the command line, with a record that can be read back."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import sagvae_core
 from sagvae_core.cli import cli
-from sagvae_core.presets import run_config
-from sagvae_core.runs import shipped_folder
-from sagvae_core.settings import with_epochs
-from sagvae_core.studies import kl_weight, shipped
+from sagvae_core.learners import RelationLearner
+from sagvae_core.studies import karate, suite
+from sagvae_core.studies.record import Cell, read_edges, read_record, table
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(kl_weight, "WEIGHTS", (0.1, 3.0))
-    monkeypatch.setattr(kl_weight, "run_config", lambda *args, **options: with_epochs(run_config(*args, **options), 3))
-
-
-@pytest.mark.parametrize(("model", "settings"), [("mlp_vae", 2), ("identity", 4)])
-def test_the_best_weight_on_clean_validation_images_is_chosen(quick, tmp_path, model, settings):
-    out = tmp_path / "deep" / "record.json"
-    result = CliRunner().invoke(cli, ["study", "kl-weight", "--dataset", "digits", "--model", model, "--rows", "128",
-                                      "--out", str(out)])
+def run(*words: str) -> Path:
+    result = CliRunner().invoke(cli, ["study", *words, "--quick", "--quiet"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == str(out)
-    record = json.loads(out.read_text())
-    errors = {row["setting"]: row["mean"] for row in record["rows"] if row["metric"] == "mse_clean"}
-    assert len(errors) == settings
-    chosen = record["chosen"]
-    assert errors[f"{chosen['likelihood']}, KL(z) x {chosen['kl_z_weight']:g}"] == min(errors.values())
-    assert {row["n"] for row in record["rows"]} == {270}  # the validation rows, none of them trained on
-    assert f"--model {model} --rows 128" in record["command"]
+    return Path(result.output.strip().splitlines()[-1])
 
 
-def test_more_rows_than_there_are_means_all(quick):
-    assert "--rows 1078 " in kl_weight.tune_kl_weight("digits", "mlp_vae", rows=5000)["command"]
+@pytest.fixture(scope="module")
+def karate_path(tmp_path_factory) -> Path:
+    return run("karate", "--out", str(tmp_path_factory.mktemp("karate") / "record.json"))
 
 
-@pytest.mark.parametrize(("dataset", "model"), [(dataset, model) for dataset in ("digits", "mnist", "fashion")
-                                                for model in ("identity", "mlp_vae")])
-def test_the_recipes_use_what_the_committed_study_chose(dataset, model):
-    record = json.loads((shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}.json").read_text())
-    config = run_config(dataset, model)
-    assert {stage.kl_z_weight for stage in config.train.stages} == {record["chosen"]["kl_z_weight"]}
-    assert config.model.likelihood == record["chosen"]["likelihood"]
+def test_the_quick_karate_study_has_all_of_table_1(karate_path):
+    record = read_record(karate_path)
+    assert record["command"] == "sagvae study karate --quick"
+    assert record["seeds"] == [karate.FIRST_SEED]
+    f1 = table(record, "f1")
+    for task in karate.GENERATORS:
+        methods = {method for method, _ in f1[task]}
+        assert set(karate.METHODS) <= methods
+        assert set(karate.PAPER) <= methods
+        assert {b.title for b in karate.BASELINES if b.key != "vgae"} <= methods
+    assert f1["karate, symmetric generator"]["paper: SAG-VAE (dimension-wise)", karate.KNOWN][0] == 0.583
+    assert f1["karate, symmetric generator"]["All edges", karate.UNKNOWN][0] == pytest.approx(0.244, abs=1e-3)
+    assert set(f1[karate.ABLATION]) == {("SAG-VAE, per node", name) for name in list(karate.ABLATIONS)[:2]}
 
 
-def test_the_readme_shows_the_shipped_metrics(tmp_path):
-    table = shipped.table(shipped_folder())
-    assert len(table.splitlines()) == 2 + len(shipped.COMMANDS)
-    readme = shipped_folder().parents[1] / "README.md"
-    copy = tmp_path / "README.md"
-    copy.write_text(readme.read_text(encoding="utf-8"), encoding="utf-8")
-    shipped.write_readme(copy, shipped_folder())
-    assert copy.read_text(encoding="utf-8") == readme.read_text(encoding="utf-8")
-    assert table in copy.read_text(encoding="utf-8")
+def test_even_a_fifth_of_the_training_beats_naming_all_edges(karate_path):
+    scores = table(read_record(karate_path), "average_precision")["karate, symmetric generator"]
+    assert scores["SAG-VAE, per node", karate.KNOWN][0] > 2 * scores["All edges", karate.KNOWN][0]
+
+
+def test_the_kept_edges_are_those_of_the_record(karate_path):
+    edges = read_edges(karate_path)
+    cell = Cell("karate, symmetric generator", "SAG-VAE, per node", karate.KNOWN, karate.FIRST_SEED, True)
+    kept = edges[cell]
+    named = kept.scores > kept.threshold
+    f1 = 2 * (named & kept.truth).sum() / (named.sum() + kept.truth.sum())
+    expected = table(read_record(karate_path), "f1")[cell.task][cell.method, cell.setting][0]
+    assert f1 == pytest.approx(expected)
+    assert kept.truth.sum() == 78
+
+
+def test_the_unseen_pattern_is_measured_against_its_own_mean(karate_path):
+    record = read_record(karate_path)
+    error = table(record, "mse_unseen")["karate, symmetric generator"]["SAG-VAE, per node", karate.KNOWN][0]
+    mean = table(record, "mse_unseen_mean")["karate, symmetric generator"]["SAG-VAE, per node", karate.KNOWN][0]
+    assert 0 < error < mean
+
+
+def test_every_ablation_is_a_setting_that_exists():
+    from sagvae_core.presets import run_config
+
+    recipe = run_config("karate")
+    for name, overrides in karate.ABLATIONS.items():
+        changed = run_config("karate", overrides=overrides)
+        assert (changed.to_dict() == recipe.to_dict()) == (name == "recipe"), name
+
+
+def test_the_quick_suite_reports_the_regret_of_the_choice(tmp_path):
+    path = run("suite", "--out", str(tmp_path / "suite.json"))
+    record = read_record(path)
+    regret = table(record, "regret_ap")
+    assert set(regret) == {"gmrf-er-signed, 15 nodes, 200 rows", "sem-nonlinear (skeleton), 15 nodes, 200 rows",
+                           "sem-nonlinear (moral), 15 nodes, 200 rows"}
+    for task, cells in regret.items():
+        assert list(cells) == [(suite.OURS, "density unknown")]
+        precision = table(record, "average_precision")[task]
+        assert set(suite.BASELINES) | {suite.OURS} == {method for method, _ in precision}
+        best = max(table(record, f"average_precision_{variant}")[task][suite.OURS, "density unknown"][0]
+                   for variant in ("linear", "nonlinear", "smoothing"))
+        chosen = precision[suite.OURS, "density unknown"][0]
+        assert cells[suite.OURS, "density unknown"][0] == pytest.approx(best - chosen)
+
+
+def test_a_record_of_an_unwritable_place_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(cli, ["study", "karate", "--quick", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "directory" in result.output
+
+
+def test_learners_are_loaded_on_demand_under_the_package():
+    assert issubclass(sagvae_core.learners.SAGVAERelations, RelationLearner)
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        sagvae_core.no_such_thing  # noqa: B018
+
+
+def test_the_record_is_plain_json(karate_path):
+    record = json.loads(karate_path.read_text(encoding="utf-8"))
+    assert all(np.isfinite(row["mean"]) for row in record["rows"])

@@ -1,0 +1,87 @@
+"""``sagvae study``: the measurements behind the project's numbers, each one command that prints its record's path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .runs import shipped_folder
+
+
+@click.group()
+def study() -> None:
+    """The measurements behind the project's numbers, each one command."""
+
+
+@study.command("kl-weight")
+@click.option("--dataset", default="mnist", show_default=True, type=click.Choice(["digits", "mnist", "fashion"]))
+@click.option("--model", default="identity", show_default=True, type=click.Choice(["identity", "mlp_vae"]))
+@click.option("--rows", default=5000, show_default=True, type=click.IntRange(100), help="Training rows.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Default: assets/studies/kl-weight-DATASET-MODEL.json.")
+def kl_weight(dataset: str, model: str, rows: int, seed: int, out: Path | None) -> None:
+    """Tune a baseline's KL weight on clean validation images."""
+    from .checkpoint import write_json
+    from .studies.kl_weight import tune_kl_weight
+
+    def show(row: dict[str, Any]) -> None:
+        click.echo(f"{row['setting']:28} MSE to clean {row['mean']:.4f}")
+
+    record = tune_kl_weight(dataset, model, rows, seed, show)
+    out = out or shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, record)
+    click.echo("Chosen: {likelihood}, KL(z) x {kl_z_weight:g}".format(**record["chosen"]))
+    click.echo(out)
+
+
+def _study_options(command: Callable) -> Callable:
+    """What all studies of relations take."""
+    for option in (
+            click.option("--quiet", is_flag=True, help="No progress bar."),
+            click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64),
+                         help="Processes side by side; the numbers stay the same."),
+            click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+                         help="The record. Default: assets/studies/NAME.json; --quick: NAME-quick.json here."),
+            click.option("--quick", is_flag=True, help="A small version in minutes: does it run, and no more.")):
+        command = option(command)
+    return command
+
+
+def _record_path(name: str, out: Path | None, quick: bool) -> Path:
+    if out is not None:
+        return out
+    return Path(f"{name}-quick.json") if quick else shipped_folder().parent / "studies" / f"{name}.json"
+
+
+@study.command("karate")
+@click.option("--seeds", default=10, show_default=True, type=click.IntRange(1, 1000), help="Fresh draws of the data.")
+@click.option("--ablations/--no-ablations", default=True, show_default=True, help="The recipe with one thing changed.")
+@_study_options
+def karate(seeds: int, ablations: bool, quick: bool, out: Path | None, workers: int, quiet: bool) -> None:
+    """Table 1 of the paper: who finds the friendships of the karate club.
+
+    An interrupted study goes on where it was when it is started again.
+    """
+    from .studies.karate import karate_study
+
+    click.echo(karate_study(_record_path("karate", out, quick), seeds, quick, workers, quiet, ablations))
+
+
+@study.command("suite")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 1000), help="Fresh draws of every task.")
+@click.option("--nodes", multiple=True, default=(40, 100), show_default=True, type=click.IntRange(10, 1000))
+@click.option("--rows", multiple=True, default=(200, 1000, 5000), show_default=True, type=click.IntRange(50))
+@_study_options
+def suite(seeds: int, nodes: tuple[int, ...], rows: tuple[int, ...], quick: bool, out: Path | None, workers: int,
+          quiet: bool) -> None:
+    """Tasks with a known graph: the SAG-VAE learner with its label-free choice against classical methods.
+
+    An interrupted study goes on where it was when it is started again.
+    """
+    from .studies.suite import suite_study
+
+    click.echo(suite_study(_record_path("suite", out, quick), seeds, nodes, rows, quick, workers, quiet))

@@ -1,0 +1,252 @@
+"""What all studies share: the run over their cells, and the record it ends in.
+
+A cell is one method on one task with one seed. The record is JSON, ``{study, command, versions, seeds, seconds, rows,
+notes}``, its rows in long form: ``task, method, setting, metric, mean, sd, n``, over the seeds. Beside it may lie a
+safetensors file with the scores of single cells, for precision-recall curves and pictures of graphs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__
+from ..checkpoint import read_json, write_json
+from ..errors import SagvaeError, expected
+from ..metrics import edge_scores
+from .cells import Cell, CellLog, Measured, measure_all
+
+ROW = ("task", "method", "setting", "metric", "mean", "sd", "n")
+
+
+def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measured], *, out: Path, command: str,
+              seeds: Iterable[int], paper_rows: Iterable[dict[str, Any]] = (), notes: str | Sequence[str] | None = None,
+              workers: int = 1, quiet: bool = False, keep_edges: Callable[[Cell], bool] | None = None,
+              version: str = __version__) -> Path:
+    """Measure all cells, write the record to ``out`` and return it.
+
+    Every finished cell goes at once into ``<out>.partial.jsonl``; a run with the same name, command and ``version``
+    goes on from there, any other starts over. Each cell computes on one thread, so ``workers`` changes the time and no
+    number. A cell that raises SagvaeError is left out and named in the record's notes; any other error ends the study
+    after what is finished has been saved.
+
+    Args:
+        measure: a function of a module (worker processes import it).
+        paper_rows: rows for the record that nobody measured here; ``sd`` and ``n`` may be left out.
+        notes: a sentence or several for the reader of the record.
+        keep_edges: the cells whose scores go to ``out`` with the suffix .safetensors, see :func:`read_edges`; for any
+            task all of one seed.
+
+    Raises:
+        SagvaeError: a cell comes twice, edges of several seeds of a task are to be kept, or every cell failed.
+    """
+    cells, out = list(cells), Path(out)
+    paper = [{"sd": None, "n": None} | row for row in paper_rows]
+    kept = {cell for cell in cells if keep_edges is not None and keep_edges(cell)}
+    _check_plan(cells, kept, out, workers)
+    for row in paper:
+        _check_row(row, "paper_rows")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    log = CellLog(out, {"study": name, "command": command, "version": version}, kept)
+    failed: dict[Cell, str] = {}
+
+    def finish(cell: Cell, entry: dict[str, Any]) -> None:
+        if "failed" in entry:
+            failed[cell] = entry["failed"]
+        elif cell not in log.entries:
+            log.append(cell, entry)
+
+    todo = [cell for cell in cells if cell not in log.entries]
+    measure_all(measure, todo, kept, finish, workers, quiet, len(cells))
+    problems = [f"Not measured: {cell}: {failed[cell]}" for cell in cells if cell in failed]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if len(failed) == len(cells):
+        raise SagvaeError(f"No cell of the study {name!r} could be measured. {problems[0]}")
+    entries = {cell: log.entries[cell] for cell in cells if cell not in failed}
+    _write_edges(out.with_suffix(".safetensors"), {cell: entry for cell, entry in entries.items() if cell in kept})
+    record = {"study": name, "command": command, "versions": _versions(), "seeds": [int(seed) for seed in seeds],
+              "seconds": round(sum(entry["seconds"] for entry in entries.values()), 1),
+              "rows": aggregate({cell: entry["metrics"] for cell, entry in entries.items()})
+              + [{key: row[key] for key in ROW} for row in paper]}
+    if said := [*([notes] if isinstance(notes, str) else notes or ()), *problems]:
+        record["notes"] = said
+    write_json(out, record)
+    log.path.unlink()
+    return out
+
+
+def aggregate(metrics: dict[Cell, dict[str, float]]) -> list[dict[str, Any]]:
+    """Long-form rows: mean and standard deviation (n - 1 in the denominator, None for n = 1) over the seeds."""
+    values: dict[tuple[str, str, str, str], list[float]] = {}
+    for cell, named in metrics.items():
+        for metric, value in named.items():
+            values.setdefault((cell.task, cell.method, cell.setting, metric), []).append(value)
+    return [dict(zip(ROW, (*key, float(np.mean(found)), float(np.std(found, ddof=1)) if len(found) > 1 else None,
+                           len(found)), strict=True)) for key, found in values.items()]
+
+
+def pairs(matrix: np.ndarray) -> np.ndarray:
+    """The entries above the diagonal of (N, N), row by row: (N(N-1)/2,)."""
+    matrix = np.asarray(matrix)
+    return matrix[np.triu_indices(len(matrix), k=1)]
+
+
+def edge_metrics(scores: Any, threshold: float, truth: Any) -> dict[str, float]:
+    """How well (N, N) ``scores`` find the (N, N) graph ``truth``, all in [0, 1].
+
+    Returns:
+        ``precision``, ``recall``, ``f1`` at ``threshold``; ``average_precision``; ``f1_top_k``, of the K best scored
+        pairs for K true edges, expected over the order of equal scores; ``f1_best``, at the best threshold, which
+        only who knows the truth can choose; ``all_edges_f1``, of calling every pair an edge.
+
+    Raises:
+        SagvaeError: as :func:`sagvae_core.metrics.edge_scores`.
+    """
+    found = edge_scores(scores, truth, threshold)
+    values, true = pairs(np.asarray(scores)), pairs(np.asarray(truth)) != 0
+    levels, group = np.unique(-values, return_inverse=True)  # equal scores are let in together, the highest first
+    size, hits = (np.bincount(group, weights, len(levels)) for weights in (None, true))
+    let_in, total = np.cumsum(size), true.sum()
+    best = 2 * np.cumsum(hits) / (let_in + total)
+    last = int(np.searchsorted(let_in, total))  # the group in which the K-th pair lies
+    top = hits[:last].sum() + hits[last] * (total - size[:last].sum()) / size[last]
+    names = ("precision", "recall", "f1", "average_precision")
+    return {name: found[name] for name in names} | {
+        "f1_top_k": float(top / total), "f1_best": float(best.max()), "all_edges_f1": found["all_edges_f1"]}
+
+
+# ---------------------------------------------------------------------- reading
+
+def read_record(path: Path | str) -> dict[str, Any]:
+    """A study's record, its shape checked.
+
+    Raises:
+        SagvaeError: the file is missing, no JSON, or not of a record's shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise expected(str(path), "the record of a study", "no such file", "`sagvae study --help` lists the studies.")
+    return _checked(read_json(path), path.name)
+
+
+def read_edges(record: Path | str) -> dict[Cell, Measured]:
+    """The kept scores (float32) and truths (bool) of the study whose record is at that path; empty if it kept none."""
+    from safetensors import safe_open
+
+    path = Path(record).with_suffix(".safetensors")
+    if not path.is_file():
+        return {}
+    with safe_open(path, "numpy") as file:
+        kept = [(Cell(**entry["cell"]), entry["threshold"]) for entry in json.loads(file.metadata()["cells"])]
+        return {cell: Measured({}, file.get_tensor(_scores_name(cell)),
+                               file.get_tensor(f"truth/{cell.task}").astype(bool), threshold)
+                for cell, threshold in kept}
+
+
+def table(record: dict[str, Any], metric: str) -> dict[str, dict[tuple[str, str], tuple]]:
+    """Task -> (method, setting) -> (mean, sd or None, n or None) of one metric, in the record's order."""
+    found: dict[str, dict[tuple[str, str], tuple]] = {}
+    for row in record["rows"]:
+        if row["metric"] == metric:
+            found.setdefault(row["task"], {})[row["method"], row["setting"]] = (row["mean"], row["sd"], row["n"])
+    return found
+
+
+def markdown_table(record: dict[str, Any], metric: str, tasks: Sequence[str] | None = None,
+                   methods: Sequence[tuple[str, str]] | None = None, digits: int = 3) -> str:
+    """One metric as a Markdown table: a line a (method, setting), a column a task, cells as "0.962 ± 0.011".
+
+    ``tasks`` and ``methods`` choose and order; without them all, in the record's order.
+    """
+    values = table(record, metric)
+    tasks = list(values) if tasks is None else tasks
+    if methods is None:
+        methods = list(dict.fromkeys(key for task in tasks for key in values.get(task, {})))
+    lines = [["method", *tasks], ["---"] * (len(tasks) + 1)]
+    for key in methods:
+        lines.append([", ".join(filter(None, key)), *(_text(values.get(task, {}).get(key), digits) for task in tasks)])
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _text(value: tuple | None, digits: int) -> str:
+    if value is None:
+        return ""
+    mean, sd, _ = value
+    return f"{mean:.{digits}f}" + ("" if sd is None else f" ± {sd:.{digits}f}")
+
+
+def _checked(record: Any, name: str) -> dict[str, Any]:
+    keys = {"study", "command", "versions", "seeds", "seconds", "rows"}
+    if not isinstance(record, dict) or not keys <= set(record) or not isinstance(record["rows"], list):
+        raise expected(name, "a study's record with " + ", ".join(sorted(keys)), _keys(record))
+    for row in record["rows"]:
+        _check_row(row, name)
+    return record
+
+
+def _check_row(row: Any, name: str) -> None:
+    if not isinstance(row, dict) or set(row) != set(ROW):
+        raise expected(f"a row of {name}", "an object with " + ", ".join(ROW), _keys(row))
+    numbers = [row["mean"], *(row[key] for key in ("sd", "n") if row[key] is not None)]
+    if not all(isinstance(row[key], str) for key in ROW[:4]) or not all(isinstance(x, int | float) for x in numbers):
+        raise expected(f"a row of {name}", "of four texts and numbers", row)
+
+
+def _keys(value: Any) -> str:
+    return ", ".join(map(str, value)) or "nothing" if isinstance(value, dict) else type(value).__name__
+
+
+# ---------------------------------------------------------------------- writing
+
+def _check_plan(cells: list[Cell], kept: set[Cell], out: Path, workers: int) -> None:
+    if not cells:
+        raise expected("cells", "at least one", "none")
+    if len(set(cells)) < len(cells):
+        raise expected("cells", "all different", f"{next(cell for cell in cells if cells.count(cell) > 1)} twice")
+    if out.suffix != ".json":
+        raise expected("out", "a path that ends in .json", out)
+    if workers < 1:
+        raise expected("workers", "at least 1", workers)
+    for task in {cell.task for cell in kept}:  # its graph is stored once, and may be another one with another seed
+        found = sorted({cell.seed for cell in kept if cell.task == task})
+        if len(found) > 1:
+            raise expected(f"keep_edges on {task!r}", "of one seed", f"seeds {found}")
+
+
+def _scores_name(cell: Cell) -> str:
+    return f"scores/{cell.task}/{cell.method}/{cell.setting}"
+
+
+def _write_edges(path: Path, entries: dict[Cell, dict[str, Any]]) -> None:
+    from safetensors.numpy import save_file
+
+    if not entries:
+        path.unlink(missing_ok=True)  # those of an earlier study belong to no record any more
+        return
+    tensors: dict[str, np.ndarray] = {}
+    for cell, entry in entries.items():
+        truth = np.array(entry["truth"], dtype=np.uint8)
+        if not np.array_equal(tensors.setdefault(f"truth/{cell.task}", truth), truth):
+            raise expected(f"the true graph of {cell.task!r}", "the same for all methods", f"another one for {cell}",
+                           "Give the two graphs tasks of their own.")
+        tensors[_scores_name(cell)] = np.array(entry["scores"], dtype=np.float32)
+    index = [{"cell": asdict(cell), "threshold": entry["threshold"]} for cell, entry in entries.items()]
+    temporary = path.with_name(path.name + ".new")
+    save_file(tensors, temporary, {"cells": json.dumps(index)})
+    os.replace(temporary, path)
+
+
+def _versions() -> dict[str, str]:
+    return {"sagvae_core": __version__, "torch": str(torch.__version__), "numpy": np.__version__,
+            "sklearn": installed("scikit-learn"), "python": platform.python_version()}
