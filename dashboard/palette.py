@@ -93,6 +93,29 @@ def group_color(group: int) -> str:
     return OKABE_ITO[-1] if group < 0 else OKABE_ITO[group % len(OKABE_ITO)]
 
 
+SERIES = ("#D55E00", "#8458B3", "#B8860B", "#3B7DD8", "#4F8A10", "#C2408F", "#7A6A5A")
+SERIES_DARK = ("#F0722E", "#B79CF0", "#E0B23C", "#79AEFF", "#9CCB4E", "#F08AC4", "#B7A795")
+"""Methods that are compared with ours: none is near the accent, each has a contrast to its page of at least 3."""
+
+
+def series_color(number: int, dark: bool = False) -> str:
+    """The colour of a compared method or a task's size; after seven the colours come round again."""
+    colors = SERIES_DARK if dark else SERIES
+    return colors[number % len(colors)]
+
+
+def tint(strength: float, dark: bool = False) -> str:
+    """A cell's background: the accent from nothing at 0 to as much at 1 as text on it still reads well."""
+    red, green, blue = rgb(accent(dark))
+    return f"rgba({red},{green},{blue},{0.42 * min(max(strength, 0.0), 1.0):.3f})"
+
+
+def faint(color: str) -> str:
+    """A colour for the spread around a mark of that colour."""
+    red, green, blue = rgb(color)
+    return f"rgba({red},{green},{blue},0.35)"
+
+
 def rgb(color: str) -> tuple[int, int, int]:
     """``"#0E7490"`` -> (14, 116, 144)."""
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

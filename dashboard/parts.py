@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -60,6 +61,11 @@ def duration(seconds: float | None) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def plain(text: object) -> str:
+    """A text from a file as Markdown shall write it: letter by letter."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>:$~])", r"\\\1", str(text))
 
 
 def readable_runs() -> list[RunInfo]:

@@ -199,6 +199,12 @@ def positions(key: str, row: int) -> Positions:
                      list(data.class_names), len(chosen) - 1)
 
 
+@st.cache_data(max_entries=24, show_spinner=False)
+def samples(key: str, count: int, seed: int = 0) -> np.ndarray:
+    """(count, N, C) new rows drawn from a model, in its own centred coordinates."""
+    return model(key).sample(count, seed).numpy()
+
+
 # ---------------------------------------------------------------------------------------------------- spoiled images
 
 @dataclass(frozen=True)

@@ -8,12 +8,20 @@ RUN = "run"  # str: name of the model on Overview and Relations
 PIXEL_ROW, PIXEL_COLUMN = "row", "column"  # int: the picked pixel
 DRAW = "draw"  # int: seed of the damage on Robustness
 FIRST_IMAGE = "first_image"  # int: number of the first test image shown on Robustness
+STUDY, TASK, TOLD, SIZE = "study", "task", "told", "size"  # str: which table Evidence shows
+METHOD = "method"  # str: label of the method whose graph Evidence shows
 WATCHED = "watch"  # str: name of the run the Train page follows
 
 
 def get(key: str, default):
     """The value under ``key``; sets it to ``default`` the first time."""
     return st.session_state.setdefault(key, default)
+
+
+def forget_unless(key: str, options) -> None:
+    """Drop a widget's value that its options no longer hold: the widget starts with its first one again."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
 
 
 def add(key: str, amount: int) -> None:

@@ -1,6 +1,5 @@
 """Train: choose data, model and a few settings, start; watch the losses, the pictures and the graph while it trains."""
 
-import re
 import shutil
 
 import numpy as np
@@ -97,7 +96,7 @@ def watch(run: Run) -> None:
     status, records = run.status, run.records
     icon, colour = STATES[status.state]
     top = st.columns([5, 1, 1], vertical_alignment="center")
-    top[0].markdown(f"**{_plain(run.name)}** :{colour}-badge[:material/{icon}: {status.state}]")
+    top[0].markdown(f"**{parts.plain(run.name)}** :{colour}-badge[:material/{icon}: {status.state}]")
     if status.state == "running":
         top[2].button("Stop", icon=":material/stop:", on_click=run.request_stop, key="stop", width="stretch",
                       help="After the current step; the last epoch's checkpoint stays.")
@@ -144,10 +143,6 @@ def snapshot(run: Run) -> None:
             st.caption("The graph so far: probability of each edge")
             st.plotly_chart(figures.adjacency_heatmap(tensors["edge_percent"].numpy().astype(np.float32) / 100,
                                                       dark=DARK), key="live_matrix", alt="Edge probabilities so far")
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>:$~])", r"\\\1", text)
 
 
 def follow() -> None:

@@ -115,7 +115,7 @@ def new_page(browser, server) -> Iterator[Callable]:
 
 def _tolerated(url: str, server: str) -> bool:
     # On /PAGE Streamlit first looks for its own endpoints below /PAGE, gets a 404 for them, and falls back to /.
-    return any(url == f"{server}/{page}/_stcore/{probe}" for page in ("relations", "robustness", "train")
+    return any(url == f"{server}/{page}/_stcore/{probe}" for page in ("relations", "robustness", "evidence", "train")
                for probe in ("health", "host-config"))
 
 

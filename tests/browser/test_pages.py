@@ -37,7 +37,7 @@ def test_every_page_through_the_navigation(new_page, dark, width):
         assert overflow(page) <= 0, f"{title} is wider than the window"
 
 
-@pytest.mark.parametrize("path", ["relations", "robustness", "train"])
+@pytest.mark.parametrize("path", ["relations", "robustness", "evidence", "train"])
 def test_a_deep_link_opens_its_page(new_page, path):
     page = new_page(path)
     assert page.get_by_test_id("stHeading").first.inner_text().strip() == path.capitalize()

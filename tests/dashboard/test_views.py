@@ -20,8 +20,9 @@ from sagvae_core.metrics import edge_scores
 from sagvae_core.presets import MODELS, run_config
 from sagvae_core.runs import Run, Status, process_started, shipped_folder
 
-PAGES = ("overview", "relations", "robustness", "train")
-HEADINGS = {"relations": "Relations", "robustness": "Robustness", "train": "Train"}
+PAGES_OF_RUNS = ("overview", "relations", "robustness", "train")
+PAGES = (*PAGES_OF_RUNS, "evidence")
+HEADINGS = {"relations": "Relations", "robustness": "Robustness", "evidence": "Evidence", "train": "Train"}
 
 
 def shipped(wanted) -> list:
@@ -487,7 +488,7 @@ UNLOADABLE = {a_pickle: "got a pickle", another_shape: "belong to another config
               unknown_data: "data.name must be one of"}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES_OF_RUNS)
 @pytest.mark.parametrize(("spoil", "says"), UNREADABLE.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_an_unreadable_run_gets_a_sentence_and_the_others_stay(open_page, copy_run, page, spoil, says):
     spoil(copy_run("digits-sagvae", "spoiled"))
@@ -540,7 +541,7 @@ def test_a_folder_without_models(open_page, monkeypatch, tmp_path):
 
     for module in (runs, resources):
         monkeypatch.setattr(module, "shipped_folder", lambda: tmp_path / "nothing")
-    for page in PAGES:
+    for page in PAGES_OF_RUNS:
         app = open_page(page)
         sound(app)
         assert app.info, "it says what to do"

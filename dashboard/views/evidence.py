@@ -1,0 +1,268 @@
+"""Evidence: what was measured, the paper's numbers beside ours, and for any method what it found and missed."""
+
+import streamlit as st
+
+from dashboard import evidence, evidence_edges, figures, figures_evidence, parts, records, resources, state
+from dashboard import evidence_tables as tables
+from dashboard.evidence import BASELINE, CANDIDATE, OURS, Line, Record
+from dashboard.figures_evidence import Curve
+from sagvae_core.errors import SagvaeError
+
+DARK = parts.is_dark()
+STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)", "suite": "Suite",
+           "labels": "Without labels"}
+FILES = {"labels": "suite"}  # the record behind a choice, where it has another name
+CUTS = ("own threshold", "top K")
+SAMPLES = 4  # of each model in Figure 3
+
+
+def headlines() -> None:
+    """The numbers that sum up the records that are there; a damaged one is spoken of where it is looked at."""
+    found: dict[str, Record | None] = {}
+    for name in ("karate", "suite"):
+        try:
+            found[name] = records.record(name)
+        except SagvaeError:
+            found[name] = None
+    items = evidence.headlines(found["karate"], found["suite"])
+    for column, item in zip(st.columns(max(len(items), 1)), items, strict=False):
+        delta = {} if item.delta is None else {"delta": f"{item.delta:+.3f}", "delta_description": item.reference}
+        column.metric(item.label, f"{item.value:.3f}", help=parts.plain(item.explained), **delta)
+
+
+def choose_told(record: Record, task: str | None = None) -> str | None:
+    """What the methods were told about the number of edges; None where the study makes no such difference."""
+    options = evidence.knowledge(record, task)
+    if len(options) < 2:
+        return options[0] if options else None
+    state.forget_unless(state.TOLD, options)
+    return st.segmented_control("What the methods are told", options, key=state.TOLD, default=options[0], required=True,
+                                format_func=str.capitalize, bind="query-params",
+                                help="The number of edges, given to all methods or to none. The paper gives it to "
+                                     "its own.")
+
+
+def choose_task(options: list[str], label: str = "Task") -> str:
+    state.forget_unless(state.TASK, options)
+    return st.selectbox(label, options, key=state.TASK, bind="query-params", width=420)
+
+
+def table(name: str, styled, rows_pick: list[str], task_pick: dict[str, str] | None = None) -> None:
+    """A table whose cells can be clicked: the graph below is of the row's method (and of the column's task)."""
+    key = f"table_{name}"
+
+    def picked() -> None:
+        for row, column in st.session_state[key]["selection"]["cells"]:
+            state.put(state.METHOD, rows_pick[row])
+            if task_pick and column in task_pick:
+                state.put(state.TASK, task_pick[column])
+
+    config = {tables.METHOD: st.column_config.TextColumn(pinned=True, width=190)}
+    for column in styled.columns[1:]:
+        explained = next((words for title, words in tables.TITLES.values() if title == column), None)
+        config[column] = st.column_config.Column(alignment="right", help=explained,
+                                                   width=90 if column == tables.MEAN else None)
+    st.dataframe(styled, hide_index=True, key=key, on_select=picked, selection_mode="single-cell", height="content",
+                 column_config=config)
+
+
+def by_task(name: str, record: Record) -> None:
+    """Tables 1 and 2: one task in full; for several data sets first all of them at once."""
+    options = evidence.tasks(record)
+    if name == "graphs":
+        told = choose_told(record)
+        every = {task: evidence.lines(record, task, told) for task in options}
+        styled = tables.beside_paper(every, "f1", DARK)
+        table("every", styled, list(styled.data[tables.METHOD]), {task: task for task in options})
+        st.caption("F1, mean ± standard deviation over the runs; in brackets the paper's. Click a cell to see that "
+                   "task and method below.")
+        task = choose_task(options, "Task, in detail")
+    else:
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            task = choose_task(options)
+            told = choose_told(record, task)
+    rows = evidence.lines(record, task, told)
+    table(name, tables.detail(rows, DARK), [line.label for line in rows])
+    said = [f"Mean ± standard deviation over the runs of “{parts.plain(task)}”."]
+    if everything := next((line.values["all_edges_f1"] for line in rows if "all_edges_f1" in line.values), None):
+        said.append(f"Calling every pair an edge would have an F1 of {everything[0]:.3f}.")
+    if told and not any(line.paper for line in rows) and any(
+            line.paper for other in evidence.knowledge(record, task) for line in evidence.lines(record, task, other)):
+        said.append("The paper's methods were told: its numbers stand beside those.")
+    st.caption(" ".join(said))
+    curves_and_graph(name, record, task, rows)
+    if name == "karate" and len({line.method for line in rows}) > 1:  # not below an ablation
+        paper_figures(rows)
+
+
+def choose_size(record: Record) -> str:
+    options = evidence.sizes(record)
+    state.forget_unless(state.SIZE, options)
+    return st.selectbox("Size", options, key=state.SIZE, bind="query-params", width=240,
+                        format_func=lambda size: size or "as it is") if len(options) > 1 else evidence.ALL_SIZES
+
+
+def suite(name: str, record: Record) -> None:
+    """Many tasks with a known graph; with ``name`` "labels" what choosing without that graph costs."""
+    alone = name == "labels"
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        size = choose_size(record)
+        told = choose_told(record)
+        losses = [metric for metric in evidence.metrics(record) if metric.startswith("regret_")] if alone else []
+        if losses:
+            lost = st.segmented_control("What is lost", losses, key="lost", default=losses[0], required=True,
+                                        format_func=lambda metric: tables.title(metric).removesuffix(" lost"))
+    if losses:
+        points = evidence.losses(record, lost, told, size)
+        mean = evidence.mean_value(points)
+        st.plotly_chart(figures_evidence.dots(points, tables.title(lost), mean, worst=True, dark=DARK), key="losses",
+                        config={"displayModeBar": False}, alt="What choosing without labels loses, by task")
+        st.caption("SAG-VAE chooses its own kind of graph and threshold by the rows alone. This is what a choice with "
+                   "the true graph in sight would have gained; 0 is nothing.")
+    elif alone:
+        st.info("This record holds no regret: `sagvae study suite` measures it.", icon=":material/science:")
+    kinds = (OURS, CANDIDATE) if alone else (OURS, BASELINE)
+    grid = evidence.grid(record, "average_precision", told, size, kinds)
+    chosen = {family: task for task in reversed(evidence.tasks(record))
+              for family, own in [evidence.family_and_size(task)] if size in (evidence.ALL_SIZES, own)}
+    table(name, tables.heat(grid, DARK), grid.labels, chosen)
+    st.caption("Average precision, mean over the runs"
+               + (" and sizes" if size == evidence.ALL_SIZES and len(evidence.sizes(record)) > 1 else "")
+               + "; ● is the best of its column. Click a cell to see its curve and graph below.")
+    if not alone:
+        points = evidence.gains(record, "average_precision", told, size)
+        if points:
+            st.subheader("Against the best baseline of each task", anchor=False)
+            st.plotly_chart(figures_evidence.dots(points, "AP of SAG-VAE minus AP of the best baseline", dark=DARK),
+                            key="gains", config={"displayModeBar": False},
+                            alt="Difference to the best baseline, by task")
+            st.caption("Right of the line SAG-VAE is ahead. The bars are one standard deviation of the difference.")
+    task = choose_task([task for task in evidence.tasks(record)
+                        if size in (evidence.ALL_SIZES, evidence.family_and_size(task)[1])], "Task, in detail")
+    curves_and_graph(name, record, task, [line for line in evidence.lines(record, task, told) if line.kind in kinds])
+
+
+def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> None:
+    """Precision-recall curves of all methods of a task beside the graph of one."""
+    with st.skeleton(height=520):
+        kept = evidence_edges.stored(records.edges(FILES.get(name, name)), task, rows)
+        if kept:
+            truth = next(iter(kept.values())).truth
+            places, club = records.layout(truth.tobytes()), records.club(truth.tobytes())
+    if not kept:
+        st.caption("No single edges were kept of this task.")
+        return
+    labels = list(kept)
+    state.forget_unless(state.METHOD, labels)
+    left, right = st.columns(2, gap="large")
+    with right:
+        st.subheader("Hits, misses, false edges", anchor=False)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            label = st.selectbox("Method", labels, key=state.METHOD, bind="query-params", width=300,
+                                 help="Or click its row in the table.")
+            cut = st.segmented_control("Edges are", CUTS, key="cut", default=CUTS[0], required=True,
+                                       help="The pairs above the method's own threshold, or the K best for K true "
+                                            "edges.")
+        found = kept[label]
+        pairs = evidence_edges.chosen_pairs(found, cut == CUTS[1])
+        figure = figures.network_figure(
+            evidence_edges.as_probabilities(found, pairs), 0.5, places, club and club.names, club and club.groups,
+            club and club.group_names, evidence_edges.square(found.truth), dark=DARK, height=440)
+        st.plotly_chart(figure, key="graph", config={"displayModeBar": False},
+                        alt=f"True graph, and what {label} found of it")
+        rates = evidence_edges.hit_rates(pairs, found.truth)
+        drawn = figure.layout.meta
+        st.caption(f"{rates['hits']:,} found and true, {rates['misses']:,} missed, {rates['false']:,} not true: "
+                   f"precision {rates['precision']:.3f}, recall {rates['recall']:.3f}, F1 {rates['f1']:.3f}, in the "
+                   f"one run with seed {found.seed}."
+                   + (f" The {drawn['shown']:,} surest of {drawn['total']:,} lines are drawn."
+                      if drawn["total"] > drawn["shown"] else ""))
+    with left:
+        st.subheader("Precision and recall", anchor=False)
+        paper = [(line.label, line.paper["recall"], line.paper["precision"]) for line in rows
+                 if {"precision", "recall"} <= set(line.paper)]
+        curves = [Curve(line.label, *evidence_edges.precision_recall(kept[line.label]),
+                        evidence_edges.operating_point(kept[line.label]), line.kind == OURS,
+                        evidence.place_among(record, line)) for line in rows if line.label in kept]
+        st.plotly_chart(figures_evidence.precision_recall(curves, paper, label, DARK), key="precision_recall",
+                        config={"displayModeBar": False}, alt=f"Precision-recall curves of all methods on {task}")
+        st.caption(f"One run, seed {found.seed}. A ring is where a method's own threshold lies"
+                   + ("; diamonds are the paper's numbers." if paper else "."))
+
+
+def paper_figures(rows: list[Line]) -> None:
+    """Figures 1 and 3 of the paper, from the shipped karate models."""
+    infos = [info for info in resources.run_infos()[0]
+             if info.shipped and info.has_model and info.has_graph and info.dataset == "karate"]
+    if not infos:
+        return
+    codes = {info.name: resources.run_config(info.key).model.latent for info in infos}
+    infos.sort(key=lambda info: codes[info.name] != "per_node")
+    with st.skeleton(height=600):
+        drawn, nodes = resources.positions(infos[0].key, 0), resources.nodes(infos[0].key)
+        posterior = resources.edge_posterior(infos[0].key)
+        samples = [(codes[info.name].replace("_", " "), resources.samples(info.key, SAMPLES),
+                    resources.edge_posterior(info.key)) for info in infos]
+    st.subheader("Figure 1: positions and links", anchor=False)
+    shown = [0, 1, drawn.unseen]
+    st.plotly_chart(
+        figures.figure_one(drawn.truth[shown], drawn.reconstruction[shown], nodes.truth, posterior, 0.5, nodes.groups,
+                           [drawn.titles[pattern] for pattern in shown], 2, dark=DARK), key="figure_one",
+        config={"displayModeBar": False}, alt="True and reconstructed positions of the club's members, by pattern")
+    errors = [f"{parts.plain(line.label)} {evidence.text(line.values['mse_unseen'], 4)}"
+              + (f" (without a graph {evidence.text(line.values['mse_unseen_identity'], 4)})"
+                 if "mse_unseen_identity" in line.values else "") for line in rows if "mse_unseen" in line.values]
+    st.caption("Three of the five patterns; the model never saw the right one. All 34 members, two clubs, one colour "
+               "each." + (f" Mean squared error there: {'; '.join(errors)}." if errors else ""))
+    st.subheader("Figure 3: new positions, drawn from the models", anchor=False)
+    st.plotly_chart(figures_evidence.figure_three(samples, nodes.groups, DARK), key="figure_three",
+                    config={"displayModeBar": False}, alt="Positions sampled from each karate model")
+    st.caption("Rows nobody observed: z is drawn from the prior, the links are those the model has learned.")
+
+
+def provenance(file: str, record: Record) -> None:
+    """What does not hold, and how to make the record again."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("What is not reproduced", anchor=False)
+        notes = record.get("notes") or []
+        for note in [notes] if isinstance(notes, str) else notes:
+            st.markdown(f"- {parts.plain(note)}")
+        if not notes:
+            st.caption("The record says nothing of that kind.")
+    with right:
+        st.subheader("How it was made", anchor=False)
+        st.code(record["command"], language="sh")
+        versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+        st.caption(parts.plain(f"{evidence.seeds_text(record['seeds'])}. "
+                               f"{parts.duration(record['seconds'])} of computing. {versions}."))
+        st.download_button("Download the record", records.path(file).read_bytes(), f"{file}.json", "application/json",
+                           icon=":material/download:", on_click="ignore", key="download")
+
+
+@st.fragment
+@parts.guard()
+def show(name: str) -> None:
+    """One study from its table to its command; every control redraws this part alone."""
+    file = FILES.get(name, name)
+    with st.skeleton(height=420):
+        record = records.record(file)
+    if record is None:
+        st.info(f"This study is not on this machine yet. Make it with `sagvae study {file}`.",
+                icon=":material/science:")
+        return
+    if not evidence.tasks(record):
+        st.info("This record holds no measurement.", icon=":material/science:")
+        return
+    with parts.guard():  # a broken file of edges takes neither the table above it nor the command below
+        (suite if file == "suite" else by_task)(name, record)
+    provenance(file, record)
+
+
+parts.heading("Evidence", "How right are the relations? Every claim with its spread, the paper's number, and the "
+              "command that makes it again.")
+headlines()
+# No command makes Table 2 yet: without a record there would be nothing to see and nothing to do.
+OFFERED = [name for name in STUDIES if name != "graphs" or records.path(name).is_file()]
+show(st.segmented_control("Study", OFFERED, key=state.STUDY, default="karate", required=True,
+                          format_func=STUDIES.get, bind="query-params", label_visibility="collapsed"))

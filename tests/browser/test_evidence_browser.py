@@ -1,0 +1,103 @@
+"""The Evidence page in a browser, on records of its own: light and dark, wide and narrow, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import evidence_records as made
+import pytest
+from handling import changed, choose, go, keyed, no_error, overflow, settled
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """An app of this module's own: its studies are small and known."""
+    folder = tmp_path_factory.mktemp("evidence")
+    made.write_all(folder / "studies")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)], cwd=ROOT,
+        env=os.environ | {"SAGVAE_RUNS": str(folder / "runs"), "SAGVAE_STUDIES": str(folder / "studies")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    address = f"http://localhost:{port}"
+    try:
+        end = time.monotonic() + 120
+        while not _healthy(address):
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address + "/_stcore/health", timeout=2) as answer:
+            return answer.read() == b"ok"
+    except OSError:
+        return False
+
+
+def study(page, name: str) -> None:
+    keyed(page, "study").get_by_role("radio", name=name).or_(
+        keyed(page, "study").get_by_role("button", name=name)).first.click()
+    settled(page)
+
+
+@pytest.mark.parametrize("width", [1440, 800])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_study_fits_and_complains_of_nothing(new_page, dark, width):
+    page = new_page(dark=dark, width=width)
+    go(page, "Evidence")
+    for name, chart in (("Karate (Table 1)", "figure_three"), ("Benchmark graphs (Table 2)", "graph"),
+                        ("Suite", "gains"), ("Without labels", "losses")):
+        study(page, name)
+        keyed(page, chart).get_by_test_id("stPlotlyChart").or_(keyed(page, chart)).first.wait_for()
+        page.get_by_test_id("stDataFrame").first.wait_for()
+        no_error(page)
+        assert overflow(page) <= 0, f"{name} is wider than the window"
+
+
+def test_a_click_on_a_row_shows_that_methods_graph(new_page):
+    page = new_page()
+    go(page, "Evidence")
+    said = page.get_by_test_id("stCaptionContainer").filter(has_text="found and true")
+    before = said.inner_text()
+    table = page.get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 300, box["y"] + 35 * 3 + 17)  # the third row below the head: every pair an edge
+    changed(page, said, before)
+    settled(page)
+    assert "78 found and true, 0 missed, 483 not true" in said.inner_text()
+    assert "method=All+edges" in page.url
+    no_error(page)
+
+
+def test_the_address_keeps_study_and_method(new_page):
+    page = new_page()
+    go(page, "Evidence")
+    study(page, "Suite")
+    said = page.get_by_test_id("stCaptionContainer").filter(has_text="found and true")
+    before = said.inner_text()
+    choose(page, "method", "Graphical lasso")
+    changed(page, said, before)
+    page.wait_for_function("() => location.search.includes('method=Graphical+lasso')")
+    assert "study=Suite" in page.url
+    with page.expect_download() as download:
+        keyed(page, "download").get_by_role("button").click()
+    assert download.value.suggested_filename == "suite.json"
+    no_error(page)

@@ -1,0 +1,200 @@
+"""The Evidence page without a browser: every study, missing and damaged records, names nobody has heard of."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import evidence_records as made
+import pytest
+from reading import metric, sound, words
+
+from sagvae_core.studies.record import read_edges, read_record, table
+
+STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)", "suite": "Suite",
+           "labels": "Without labels"}
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    return made.write_all(tmp_path_factory.mktemp("studies"))
+
+
+@pytest.fixture
+def studies(made_once, tmp_path, monkeypatch):
+    """A folder of records for this test to spoil."""
+    folder = shutil.copytree(made_once, tmp_path / "studies")
+    monkeypatch.setenv("SAGVAE_STUDIES", str(folder))
+    return folder
+
+
+def charts(app) -> dict[str, str]:
+    return {element.key: element.proto.spec for element in app.get("plotly_chart")}
+
+
+def frame(app, place: int = 0):
+    return app.dataframe[place].value
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_study_renders(open_page, studies, study, theme):
+    app = open_page("evidence", study=STUDIES[study])
+    app.context["theme"] = theme
+    app.run()
+    sound(app)
+    assert not app.error
+    assert app.header[0].value == "Evidence"
+    assert {"precision_recall", "graph"} <= set(charts(app))
+    assert ("figure_three" in charts(app)) == (study == "karate")
+    assert app.code[0].value == f"sagvae study {'suite' if study == 'labels' else study}"
+    assert frame(app)["Method"][0].startswith("SAG-VAE")
+
+
+def test_headlines_are_the_records_numbers(open_page, studies):
+    app = open_page("evidence")
+    karate = table(read_record(studies / "karate.json"), "f1")[made.SYMMETRIC]
+    assert metric(app, "Karate club, F1") == pytest.approx(karate[made.NODE, made.KNOWN][0], abs=5e-4)
+    regrets = [row["mean"] for row in read_record(studies / "suite.json")["rows"] if row["metric"] == "regret_ap"]
+    assert metric(app, "Without labels, AP lost") == pytest.approx(sum(regrets) / len(regrets), abs=5e-4)
+    assert metric(app, "… on the worst task") == pytest.approx(max(regrets), abs=5e-4)
+
+
+def test_knowledge_and_task_choose_the_table(open_page, studies):
+    app = open_page("evidence", task=made.ROW, told="Density unknown")
+    sound(app)
+    expected = table(read_record(studies / "karate.json"), "f1")[made.ROW][made.NODE, made.UNKNOWN]
+    assert frame(app)["F1"][0] == f"{expected[0]:.3f} ± {expected[1]:.3f}"
+    assert "F1, paper" not in frame(app)
+    before = charts(app)["graph"]
+    app.selectbox(key="task").set_value(made.SYMMETRIC).run()
+    sound(app)
+    assert charts(app)["graph"] != before
+    app.selectbox(key="task").set_value("ablation, symmetric generator").run()
+    sound(app)
+    assert frame(app)["Method"].tolist() == ["recipe", "no attention", "no skip"]
+    assert "No single edges were kept" in words(app)
+
+
+def test_the_graph_is_of_the_chosen_method_and_cut(open_page, studies):
+    app = open_page("evidence", told="Density unknown")
+    kept = read_edges(studies / "karate.json")
+    for method in ("All edges", made.SAMPLE):
+        app.selectbox(key="method").set_value(method).run()
+        sound(app)
+        cell = next(cell for cell in kept if (cell.task, cell.method, cell.setting) ==
+                    (made.SYMMETRIC, method, made.UNKNOWN))
+        hits = int(((kept[cell].scores > kept[cell].threshold) & kept[cell].truth).sum())
+        assert f"{hits} found and true" in words(app)
+    before = charts(app)["graph"]
+    app.segmented_control(key="cut").set_value("top K").run()
+    sound(app)
+    assert charts(app)["graph"] != before
+    found = re.search(r"(\d+) found and true, (\d+) missed, (\d+) not true", words(app))
+    hits, missed, false = map(int, found.groups())
+    assert hits + missed == hits + false == 78  # as many as the club has friendships
+
+
+def test_a_method_of_another_study_is_forgotten(open_page, studies):
+    app = open_page("evidence", method="All edges")
+    assert app.selectbox(key="method").value == "All edges"
+    for study in ("labels", "graphs", "suite", "karate"):
+        app.segmented_control(key="study").set_value(study).run()
+        sound(app)
+        assert not app.error
+        assert app.selectbox(key="method").value in app.selectbox(key="method").options
+
+
+def test_sizes_of_the_suite(open_page, studies):
+    app = open_page("evidence", study="Suite", size="40 nodes, 200 rows")
+    sound(app)
+    assert all(task.endswith("40 nodes, 200 rows") for task in app.selectbox(key="task").options)
+    ap = table(read_record(studies / "suite.json"), "average_precision")
+    mean, *_ = ap[f"{made.FAMILIES[0]}, 40 nodes, 200 rows"]["SAG-VAE", ""]
+    assert frame(app)[made.FAMILIES[0]][0].startswith(f"{mean:.3f}")
+
+
+@pytest.mark.parametrize("study", [name for name in STUDIES if name != "graphs"])
+def test_a_missing_study_says_how_to_make_it(open_page, studies, study):
+    name = "suite" if study == "labels" else study
+    (studies / f"{name}.json").unlink()
+    app = open_page("evidence", study=STUDIES[study])
+    sound(app)
+    assert not app.error
+    assert f"`sagvae study {name}`" in words(app)
+
+
+def test_nothing_measured_yet(open_page, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGVAE_STUDIES", str(tmp_path / "nothing"))
+    app = open_page("evidence")
+    sound(app)
+    assert not app.metric
+    assert "`sagvae study karate`" in words(app)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"{", "valid JSON"), (b"[1]", "a study's record"), (b'{"study": 1}', "a study's record"),
+    (b'{"study":"k","command":3,"versions":[],"seeds":[],"seconds":1,"rows":[]}', "Make the study again"),
+])
+def test_a_damaged_record_is_one_clear_sentence(open_page, studies, content, message):
+    (studies / "karate.json").write_bytes(content)
+    app = open_page("evidence")
+    sound(app)
+    assert len(app.error) == 1
+    assert message in app.error[0].value
+    app.segmented_control(key="study").set_value("suite").run()
+    sound(app)
+    assert not app.error
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:200], lambda data: b"", lambda data: b"\xff" * 500])
+def test_broken_edges_leave_table_and_command(open_page, studies, damage):
+    edges = studies / "karate.safetensors"
+    edges.write_bytes(damage(edges.read_bytes()))
+    app = open_page("evidence")
+    sound(app)
+    assert "karate.safetensors must be the kept edges of a study" in app.error[0].value
+    assert len(frame(app)) == 10
+    assert app.code
+
+
+def test_missing_edges_are_no_error(open_page, studies):
+    (studies / "karate.safetensors").unlink()
+    app = open_page("evidence")
+    sound(app)
+    assert not app.error
+    assert "No single edges were kept" in words(app)
+
+
+@pytest.mark.parametrize("study", ["karate", "graphs", "suite"])
+def test_names_nobody_has_heard_of(open_page, studies, study):
+    rows = [{"task": "<b>t</b> [x](y)", "method": method, "setting": setting, "metric": metric, "mean": 0.5, "sd": None,
+             "n": None} for method, setting in (("m <i>", ""), ("m <i>", "s"), ("k", ""), ("paper: z", ""))
+            for metric in ("f1", "average_precision", "new metric")]
+    record = json.loads((studies / f"{study}.json").read_text()) | {"rows": rows, "notes": ["a *note*"]}
+    (studies / f"{study}.json").write_text(json.dumps(record))
+    app = open_page("evidence", study=STUDIES[study])
+    sound(app)
+    assert not app.error
+    assert "m <i>, s" in frame(app)["Method"].tolist()
+    assert "a \\*note\\*" in words(app)
+
+
+def test_a_record_without_measurements(open_page, studies):
+    record = json.loads((studies / "suite.json").read_text()) | {"rows": []}
+    (studies / "suite.json").write_text(json.dumps(record))
+    app = open_page("evidence", study="Suite")
+    sound(app)
+    assert "no measurement" in words(app)
+
+
+def test_a_study_that_no_command_makes_is_offered_only_with_its_record(open_page, studies):
+    def offered() -> list[str]:
+        app = open_page("evidence")
+        sound(app)
+        return list(app.segmented_control[0].options)
+
+    assert STUDIES["graphs"] in offered()
+    (studies / "graphs.json").unlink()
+    assert offered() == [title for name, title in STUDIES.items() if name != "graphs"]
