@@ -54,7 +54,8 @@ def test_commands_exist():
             command = command.commands[words.pop(0)]
         assert command is not cli, line
         found.add(command.name)
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        known.add("--help")
         assert not {word.split("=")[0].rstrip(",.") for word in words if word.startswith("--")} - known, line
     assert {"train", "runs", "dashboard"} <= found
 
