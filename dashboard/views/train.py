@@ -104,10 +104,8 @@ def watch(run: Run) -> None:
         st.progress(min(share, 1.0), f"Epoch {status.epoch + 1} of {status.total_epochs} · "
                     f"{parts.duration(status.eta_seconds)} left · {status.device}")
     elif status.state in ("queued", "stopped", "interrupted", "failed"):
-        if top[2].button("Go on", icon=":material/play_arrow:", key="resume", width="stretch",
-                         disabled=bool(jobs.running())):
-            jobs.resume(run)
-            st.rerun()
+        top[2].button("Go on", icon=":material/play_arrow:", on_click=jobs.resume, args=(run,), key="resume",
+                      width="stretch", disabled=bool(jobs.running()))
         if status.error:
             st.error(status.error, icon=":material/error:")
     elif status.metrics:
@@ -167,16 +165,19 @@ def follow() -> None:
             st.rerun()
     run = runs[name]
     with parts.guard():
-        live = run.status.state in ("running", "queued")
+        if run.status.state in ("running", "queued"):
+            live(run)
+        else:
+            watch(run)  # no fragment: its "Go on" redraws the page, which then starts the timer
 
-        @st.fragment(run_every=1.0 if live else None)
-        def panel() -> None:
-            with parts.guard():
-                watch(run)
-                if live and run.status.state not in ("running", "queued"):
-                    st.rerun()  # ended: the timer stops, and the pickers learn of the new model
 
-        panel()
+@st.fragment(run_every=1.0)
+def live(run: Run) -> None:
+    """The panel of a run that trains."""
+    with parts.guard():
+        watch(run)
+        if run.status.state not in ("running", "queued"):
+            st.rerun()  # ended: the timer stops, and the pickers learn of the new model
 
 
 def _created(run: Run) -> float:
