@@ -13,7 +13,7 @@ from .errors import expected
 LATENTS = ("per_node", "per_sample")
 GRAPHS = ("learned", "identity")
 NORMALISATIONS = ("row", "symmetric", "none")
-EDGE_LOGITS = ("free", "amortised", "both")
+EDGE_LOGITS = ("free", "amortised", "both", "moments")
 EDGE_WEIGHTS = ("none", "positive", "signed")
 EDGE_REGULARISERS = ("kl", "density")
 ENCODERS = ("node", "all", "linear")
@@ -88,6 +88,7 @@ class ModelConfig:
     latent: str = "per_node"  # an own Gaussian for every feature: where the graph helps most (section 3.2)
     latent_channels: int = 1
     latent_dim: int = 20  # size of the one code of a sample; only read when latent="per_sample"
+    local_codes: bool = False  # per sample: each code starts at one node, so that others hear of it through the graph
     graph: str = "learned"
     # q(z|x)
     encoder: str = "node"  # shared by all nodes and blind to the others: the decoder's graph is the only mixer
@@ -151,6 +152,10 @@ class ModelConfig:
         if self.encoder == "linear" and (self.latent != "per_node" or self.latent_channels != self.num_channels):
             raise expected("model.latent_channels", f"num_channels = {self.num_channels}, per node, when "
                            "encoder='linear'", f"{self.latent_channels}, {self.latent}")
+        if self.local_codes and (self.latent != "per_sample"
+                                 or self.latent_dim > self.num_nodes * self.latent_channels):
+            raise expected("model.local_codes", "False unless latent='per_sample' and latent_dim is at most num_nodes "
+                           f"x latent_channels = {self.num_nodes * self.latent_channels}", self.local_codes)
         if self.edge_functions and (self.latent != "per_node" or self.latent_channels != self.num_channels
                                     or self.graph == "identity"):
             raise expected("model.edge_functions", "0 unless the graph is learned and every node has as many latent "

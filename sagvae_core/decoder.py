@@ -11,6 +11,25 @@ from .config import ModelConfig
 from .layers import ACTIVATION_FUNCTIONS, EdgeFunctions, SelfAttentionGraphLayer, aggregate, normalise_adjacency
 
 
+class LocalExpansion(nn.Module):
+    """A linear map (B, Z) -> (B, N D) that starts with code k at place k, and leaves it slowly; Z <= N D.
+
+    A dense map that starts anywhere explains the dependence between nodes by itself, before the graph has formed, and
+    the graph stays wrong. From a local start it is the graph that has to carry a code to other nodes.
+    """
+
+    RATE = 0.01  # of a weight's own pace: the graph is to be quicker
+
+    def __init__(self, codes: int, places: int) -> None:
+        super().__init__()
+        self.spread = nn.Parameter(torch.zeros(places, codes))
+        self.bias = nn.Parameter(torch.zeros(places))
+
+    def forward(self, z: Tensor) -> Tensor:
+        start = nn.functional.pad(z, (0, self.spread.shape[0] - z.shape[1]))
+        return start + nn.functional.linear(z, self.RATE * self.spread, self.bias)
+
+
 class SelfAttentionGraphDecoder(nn.Module):
     """Codes and one graph -> the output before its activation, (B, N, C).
 
@@ -22,8 +41,10 @@ class SelfAttentionGraphDecoder(nn.Module):
         super().__init__()
         self.config = config
         latent = config.latent_channels
-        self.expand = (nn.Linear(config.latent_dim, config.num_nodes * latent)
-                       if config.latent == "per_sample" else None)
+        self.expand = None
+        if config.latent == "per_sample":
+            self.expand = (LocalExpansion if config.local_codes else nn.Linear)(
+                config.latent_dim, config.num_nodes * latent)
         widths = (latent, *config.hidden, config.num_channels)
         self.layers = nn.ModuleList(
             SelfAttentionGraphLayer(inner, outer, latent if config.z_skip and index else 0,

@@ -90,29 +90,57 @@ class LatentEncoder(nn.Module):
         return Normal(mean, torch.exp(0.5 * log_variance), validate_args=False)
 
 
+class PairMoments(nn.Module):
+    """Logits (P,) from what two nodes do together in rows (B, N, C): a network of correlation and partial correlation.
+
+    Of centred rows a single one says nothing about an edge, so eq. 5's own features cannot; a batch's second moments
+    can. They are shrunk, as a batch may have fewer rows than nodes.
+    """
+
+    SHRINKAGE = 0.1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = (x - x.mean(0)).transpose(1, 2).flatten(0, 1)
+        rows = rows / rows.std(0).nan_to_num(1.0).clamp_min(1e-6)  # a single row of one channel has no deviation
+        eye = torch.eye(rows.shape[1], dtype=x.dtype, device=x.device)
+        correlation = torch.lerp(rows.T @ rows / len(rows), eye, self.SHRINKAGE)
+        precision = torch.linalg.inv(correlation)
+        scale = precision.diagonal().rsqrt()
+        pairs = torch.stack([matrix_to_pairs(matrix).abs() for matrix in
+                             (correlation, scale[:, None] * precision * scale)], dim=-1)
+        return self.network(torch.cat([pairs, pairs ** 2], dim=-1)).squeeze(-1)
+
+
 class GraphEncoder(nn.Module):
     """q(A | x): logits of every pair, free and/or amortised, averaged to one graph for the data set (eq. 7).
 
     Free logits are parameters of the pairs. Amortised ones are l_ij(x) = u_i W_sym u_jᵀ / √H with u = f([x_i, e_i]);
-    the probabilities, not the logits, are averaged over the rows (eq. 7). Edge weights W^e (eq. 14) come from a head
+    the probabilities, not the logits, are averaged over the rows (eq. 7). ``edge_logits="moments"`` adds to free ones
+    what :class:`PairMoments` reads off the batch. Edge weights W^e (eq. 14) come from a head
     of the same shape: free values, or a second bilinear form on the shared features u.
     """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.free = self.weight_free = None
-        if config.edge_logits in ("free", "both"):
+        self.free = self.weight_free = self.features = self.moments = None
+        if config.edge_logits != "amortised":
             self.free = nn.Parameter(torch.randn(config.num_pairs) * 0.1 / config.edge_logit_scale)
-        self.amortised = config.edge_logits in ("amortised", "both")
-        if self.amortised:
+        self.amortised = config.edge_logits != "free"  # the logits depend on the rows
+        if config.edge_logits == "moments":
+            self.moments = PairMoments()
+        elif self.amortised:
             self.features = NodeFeatures(config)
             self.bilinear = nn.Parameter(torch.randn(config.encoder_hidden, config.encoder_hidden)
                                          / math.sqrt(config.encoder_hidden))
         if config.edge_weights != "none":
             if config.edge_logits != "amortised":
                 self.weight_free = nn.Parameter(torch.zeros(config.num_pairs))
-            if self.amortised:
+            if self.features is not None:
                 self.weight_bilinear = nn.Parameter(torch.randn(config.encoder_hidden, config.encoder_hidden)
                                                     / math.sqrt(config.encoder_hidden))
         self.register_buffer("bias", torch.tensor(float(config.edge_logit_init)))
@@ -131,7 +159,8 @@ class GraphEncoder(nn.Module):
             if x is None:
                 raise ValueError("x must be given: these edge logits are amortised, q(A|x) depends on the rows. "
                                  "Use model.edge_posterior for the graph of the whole data set.")
-            logits = logits + self._bilinear(self.features(x), self.bilinear)
+            logits = logits + (self._bilinear(self.features(x), self.bilinear) if self.moments is None
+                               else self.moments(x))
         return logits
 
     def forward(self, x: Tensor | None = None, temperature: float = 1.0) -> BinaryConcrete:
@@ -151,7 +180,7 @@ class GraphEncoder(nn.Module):
         raw = self.bias.new_zeros(1, self.config.num_pairs)
         if self.weight_free is not None:
             raw = raw + self.weight_free
-        if self.amortised:
+        if self.features is not None:
             if x is None:
                 raise ValueError("x must be given: these edge weights are amortised.")
             raw = raw + self._bilinear(self.features(x), self.weight_bilinear).mean(0, keepdim=True)

@@ -34,7 +34,8 @@ REFUSED = [
       for name, allowed in (
           ("latent", "'per_node', 'per_sample'"), ("graph", "'learned', 'identity'"),
           ("encoder", "'node', 'all', 'linear'"),
-          ("encoder_activation", "'relu', 'tanh', 'elu', 'softplus'"), ("edge_logits", "'free', 'amortised', 'both'"),
+          ("encoder_activation", "'relu', 'tanh', 'elu', 'softplus'"),
+          ("edge_logits", "'free', 'amortised', 'both', 'moments'"),
           ("edge_regulariser", "'kl', 'density'"), ("edge_weights", "'none', 'positive', 'signed'"),
           ("activation", "'relu', 'tanh', 'elu', 'softplus'"), ("normalisation", "'row', 'symmetric', 'none'"),
           ("output", "'sigmoid', 'identity'"), ("likelihood", "'bernoulli', 'gaussian', 'robust'"),

@@ -84,6 +84,39 @@ def test_an_unknown_variant_is_a_sentence():
         SAGVAERelations(variant="odd").fit(chain_rows(20))
 
 
+def test_two_causes_of_one_effect_are_no_direct_relation():
+    random = np.random.RandomState(0)
+    x = random.standard_normal((500, 4))
+    x[:, 2] += x[:, 0] + x[:, 1]
+    conditional = SAGVAERelations(variant="linear", steps=200).fit(x)
+    direct = conditional.read_as("direct")
+    pairs = np.argwhere(np.triu(conditional.edges_)).tolist(), np.argwhere(np.triu(direct.edges_)).tolist()
+    assert pairs == ([[0, 1], [0, 2], [1, 2]], [[0, 2], [1, 2]])
+    assert (conditional.relation, direct.relation) == ("conditional", "direct")
+    assert direct.edge_posterior_[0, 1] < 0.5 < conditional.edge_posterior_[0, 1]
+    np.testing.assert_array_equal(direct.read_as("conditional").scores_, conditional.scores_)
+    asked = SAGVAERelations(variant="linear", relation="direct", steps=200).fit(x)
+    np.testing.assert_array_equal(asked.scores_, direct.scores_)
+
+
+def test_a_known_density_holds_for_either_relation(gaussian):
+    learner = SAGVAERelations(variant="linear", steps=60, density=10 / 66).fit(gaussian[0].x)
+    assert learner.read_as("direct").edges_.sum() == 20
+
+
+@pytest.mark.parametrize("ask", [lambda: SAGVAERelations(relation="causal").fit(chain_rows(20)),
+                                 lambda: SAGVAERelations(steps=1).fit(chain_rows(20)).read_as("causal")])
+def test_an_unknown_relation_is_a_sentence(ask):
+    with pytest.raises(SagvaeError, match="relation must be 'conditional' or 'direct', got 'causal'"):
+        ask()
+
+
+def test_settings_change_the_model_of_the_neighbours():
+    learner = SAGVAERelations(variant="linear", steps=20, settings={"edge_logits": "moments"}).fit(chain_rows(60))
+    assert learner.model_.config.edge_logits == "moments"
+    assert not np.array_equal(learner.scores_, SAGVAERelations(variant="linear", steps=20).fit(chain_rows(60)).scores_)
+
+
 def test_normal_scores_are_ranks_on_the_normal_scale():
     scores = normal_scores(np.array([[5.0], [100.0], [-3.0]]))
     np.testing.assert_allclose(scores[:, 0], [0.0, 0.67449, -0.67449], atol=1e-5)
@@ -100,15 +133,17 @@ def test_evidence_is_the_gain_of_the_edge_less_its_price():
         gram = design.T @ design + ridge * rows * np.eye(len(columns))
         return target - design @ np.linalg.solve(gram, design.T @ target)
 
-    def gain(i: int, j: int) -> float:
-        others = [k for k in range(6) if CHAIN[i, k] and k != j]
+    def gain(i: int, j: int, given: np.ndarray) -> float:
+        others = [k for k in range(6) if given[k] and k not in (i, j)]
         target, candidate = left(x[:, i], others), left(features[:, j], others)
         share = (candidate @ target) ** 2 / (candidate @ candidate + ridge * rows) / (target @ target)
         return -0.5 * rows * np.log1p(-share)
 
-    for i, j in ((0, 1), (2, 3), (1, 4), (0, 5)):
-        expected = (gain(i, j) + gain(j, i)) / 2 + prior - 0.5 * np.log(rows)
-        assert evidence[i, j] == pytest.approx(expected)
+    for i, j in ((0, 1), (2, 3), (1, 4), (0, 5), (0, 2)):
+        own = (gain(i, j, CHAIN[i]) + gain(j, i, CHAIN[j])) / 2
+        both = (gain(i, j, CHAIN[i] | CHAIN[j]) + gain(j, i, CHAIN[i] | CHAIN[j])) / 2
+        common = (gain(i, j, CHAIN[i] & CHAIN[j]) + gain(j, i, CHAIN[i] & CHAIN[j])) / 2
+        assert evidence[i, j] == pytest.approx(own / 2 + both / 4 + common / 4 + prior - 0.5 * np.log(rows))
     np.testing.assert_allclose(evidence, evidence.T)
     assert ((evidence > 0) == CHAIN)[~np.eye(6, dtype=bool)].all()
 

@@ -70,6 +70,23 @@ def test_a_code_reaches_only_as_many_hops_as_there_are_layers(hidden, attention)
     assert torch.equal(found, distance <= layers)
 
 
+def test_local_codes_start_at_one_node_each_and_can_leave_it():
+    model = small(latent="per_sample", latent_dim=2 * N, local_codes=True)
+    z = torch.eye(2 * N)
+    codes = model.decoder.node_codes(z)
+    assert torch.equal(codes.flatten(1), z)
+    reached = (model.decode(z, torch.zeros(N, N)) - model.decode(torch.zeros(1, 2 * N), torch.zeros(N, N))).abs().sum(2)
+    assert torch.equal(reached > 1e-7, torch.eye(N, dtype=torch.bool).repeat_interleave(2, 0))
+    model.decoder.expand.spread.data.normal_(generator=seeded())
+    assert (model.decoder.node_codes(z).flatten(1) != 0).all()
+    fewer = small(latent="per_sample", latent_dim=3, local_codes=True).decoder.node_codes(torch.ones(1, 3))
+    assert fewer.flatten().tolist() == [1.0] * 3 + [0.0] * (2 * N - 3)
+    with pytest.raises(SagvaeError, match="latent_dim is at most num_nodes x latent_channels = 10, got True"):
+        small(latent="per_sample", latent_dim=11, local_codes=True)
+    with pytest.raises(SagvaeError, match="local_codes must be False unless latent='per_sample'"):
+        small(local_codes=True)
+
+
 def test_without_self_loops_and_skip_a_node_does_not_reach_itself_in_one_layer():
     found = influence(small(hidden=(), self_loops=False), CHAIN) > 0
     assert torch.equal(found, CHAIN > 0)
@@ -209,6 +226,19 @@ def test_infer_graph_for_every_kind_of_logits():
             small(edge_logits=kind, edge_weights="signed").graph_encoder.edge_weights()
     with pytest.raises(SagvaeError, match=r"x must be of shape \(B, 5, 2\), got \(3, 4, 2\)"):
         small(edge_logits="amortised").infer_graph(rows(nodes=4))
+
+
+def test_moments_see_pairs_that_move_together_where_single_rows_say_nothing():
+    model = small(edge_logits="moments", edge_logit_scale=1e-3)
+    together = torch.randn(400, N, 2, generator=seeded())
+    together[:, 1] = together[:, 0] + 0.1 * together[:, 1]
+    logits = pairs_to_matrix(model.infer_graph(together).logits, N).detach()
+    apart = logits[2:, 2:][~torch.eye(3, dtype=torch.bool)]
+    assert (logits[0, 1] - apart.mean()).abs() > 4 * apart.std()
+    assert torch.allclose(model.infer_graph(3 * together + 5).logits, model.infer_graph(together).logits, atol=1e-4)
+    assert torch.isfinite(small(edge_logits="moments", num_channels=1).infer_graph(rows(1, channels=1)).logits).all()
+    with pytest.raises(ValueError, match="x must be given"):
+        model.infer_graph()
 
 
 def test_average_over_is_the_exact_mean_of_the_probabilities():

@@ -53,7 +53,9 @@ def test_all_combinations_have_a_finite_loss_and_reach_every_parameter(edge_logi
 
 
 @pytest.mark.parametrize("changes", [
-    {"latent": "per_sample"}, {"encoder": "all"}, {"self_loops": False, "hard_edges": True, "edge_prior": 0.5},
+    {"latent": "per_sample"}, {"latent": "per_sample", "latent_dim": 3, "local_codes": True},
+    {"edge_logits": "moments", "edge_weights": "signed", "weighted_convolution": True},
+    {"encoder": "all"}, {"self_loops": False, "hard_edges": True, "edge_prior": 0.5},
     {"weighted_convolution": True, "edge_weights": "signed"}, {"likelihood_scale": "node", "likelihood": "gaussian"},
     {"node_embedding": 0}, {"hidden": ()}, {"hidden": (3, 4, 5), "attention": (0, 1, 2, 3)},
     {"graph": "identity", "attention": (1,)}, {"output": "identity", "likelihood": "gaussian"},

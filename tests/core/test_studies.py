@@ -88,6 +88,35 @@ def test_the_quick_suite_reports_the_regret_of_the_choice(tmp_path):
                    for variant in ("linear", "nonlinear", "smoothing"))
         chosen = precision[suite.OURS, "density unknown"][0]
         assert cells[suite.OURS, "density unknown"][0] == pytest.approx(best - chosen)
+        assert table(record, "regret_ap_worst")[task][suite.OURS, "density unknown"][0] == pytest.approx(best - chosen)
+
+
+def test_a_skeleton_asks_every_method_for_direct_relations(monkeypatch):
+    learners = {}
+
+    class Fitted:
+        def __init__(self, method):
+            self.scores_ = np.random.RandomState(len(method)).uniform(size=(15, 15))
+            self.scores_ += self.scores_.T
+            self.threshold_ = 0.7
+
+    monkeypatch.setattr(suite, "_fitted", lambda *draw: learners.setdefault(draw[4], Fitted(draw[4])))
+    method = "Graphical lasso, of ranks"
+    skeleton, moral = (suite.measure(Cell(f"sem-linear ({truth}), 15 nodes, 200 rows", method, "", 1))
+                       for truth in ("skeleton", "moral"))
+    own, correlation = learners[method].scores_, learners["Absolute correlation"].scores_
+    upper = np.triu_indices(15, k=1)
+    np.testing.assert_array_equal(moral.scores, own[upper])
+    np.testing.assert_array_equal(skeleton.scores, np.minimum(own, correlation)[upper])
+    assert skeleton.truth.sum() < moral.truth.sum()
+
+
+def test_every_candidate_changes_one_thing_that_exists():
+    for name, changed in suite.CANDIDATES.items():
+        assert name.startswith("candidate: ")
+        assert len(changed) == 1
+        learner = sagvae_core.learners.SAGVAERelations(**{"variant": "linear", "steps": 1} | changed)
+        assert learner.fit(np.random.RandomState(0).standard_normal((60, 5))).edges_.shape == (5, 5)
 
 
 def test_a_record_of_an_unwritable_place_is_a_sentence(tmp_path):

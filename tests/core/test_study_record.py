@@ -86,6 +86,14 @@ def test_rows_are_means_and_deviations_over_the_seeds():
         {"task": "t", "method": "m", "setting": "other", "metric": "f1", "mean": 0.9, "sd": None, "n": 1}]
 
 
+def test_the_worst_seed_has_a_row_of_its_own():
+    found = {Cell("t", "m", "s", seed): {"regret": value, "f1": 0.5} for seed, value in enumerate((0.0, 0.2, 0.1))}
+    rows = {row["metric"]: row for row in aggregate(found, ("regret",))}
+    assert set(rows) == {"regret", "regret_worst", "f1"}
+    assert rows["regret_worst"] == {"task": "t", "method": "m", "setting": "s", "metric": "regret_worst", "mean": 0.2,
+                                    "sd": None, "n": 3}
+
+
 def test_a_record_has_its_shape_and_the_papers_rows_last(tmp_path):
     out = tmp_path / "deep" / "study.json"
     assert study(out, notes="A note.") == out
