@@ -59,18 +59,20 @@ class RelationLearner(BaseEstimator):
         if density is not None and (isinstance(density, bool) or not isinstance(density, Real) or not 0 < density < 1):
             raise expected("density", "a number between 0 and 1, or None", repr(density))
         x, names = read_rows(X)
-        scores, threshold = self._scores(self._prepare(x))
-        scores = _checked(scores, x.shape[1], type(self).__name__)
-        self.scores_ = scores
-        self.threshold_ = float(threshold) if density is None else density_threshold(scores, density)
-        self.edges_ = scores > self.threshold_
-        np.fill_diagonal(self.edges_, False)
         self.n_features_in_ = x.shape[1]
+        self._settle(*self._scores(self._prepare(x)))
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_  # of an earlier fit
         return self
+
+    def _settle(self, scores: np.ndarray, threshold: float) -> None:
+        """Set what follows from scores (N, N) and their natural threshold."""
+        self.scores_ = _checked(scores, self.n_features_in_, type(self).__name__)
+        self.threshold_ = float(threshold) if self.density is None else density_threshold(self.scores_, self.density)
+        self.edges_ = self.scores_ > self.threshold_
+        np.fill_diagonal(self.edges_, False)
 
     def _prepare(self, x: np.ndarray) -> np.ndarray:
         """What :meth:`_scores` is given: the rows, centred and scaled if that is wanted."""

@@ -9,6 +9,8 @@ Symbols: M rows, N nodes, C channels, Q features of a node that its neighbours m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -21,13 +23,16 @@ _LARGEST_R2 = 1 - 1e-9
 def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, prior_log_odds: float) -> np.ndarray:
     """Log-odds of every edge given the others, in nats.
 
-    The two regressions of an edge (i on j, j on i) see the same dependence twice, so their gains are averaged. The
-    price is the BIC's: half a log M for each of its Q coefficients a channel.
+    The two regressions of an edge (i on j, j on i) see the same dependence twice, so their gains are averaged. A pair
+    can be tested given either end's neighbours, those of both, or the common ones: a graph learned from few rows has
+    too few neighbours for the one and too many for the other, so the gains are averaged over these four. The price is
+    the BIC's: half a log M for each of its Q coefficients a channel.
 
     Args:
         x: (M, N, C) centred rows.
         features: (M, N, Q) functions of each node's own value.
-        graph: bool (N, N), the learned graph; each pair is tested given the others.
+        graph: bool (N, N), the learned graph; each pair is tested given the others. Of an empty graph the evidence is
+            the marginal one, that two columns depend on each other at all.
         prior_log_odds: log-odds of an edge before any data.
 
     Returns:
@@ -35,20 +40,60 @@ def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, prior_
     """
     rows, nodes, channels = x.shape
     count = features.shape[2]
-    features = features - features.mean(axis=0)
-    features = features / np.maximum(features.std(axis=0), 1e-9)
-    flat = features.reshape(rows, nodes * count)
-    gains = np.zeros((nodes, nodes))
+    moments = _Moments(x, features)
+    neighbours = [np.flatnonzero(line) for line in graph]
+    own = np.zeros((nodes, nodes))  # gain of regressing the row's node, given its neighbours, on the column's
     for i in range(nodes):
-        neighbours = np.flatnonzero(graph[i])
-        left = _residual(features[:, neighbours], np.concatenate([x[:, i], flat], axis=1))
-        gains[i] = _gains(left[:, :channels], left[:, channels:].reshape(features.shape))
-        for j in neighbours:  # without j itself in the model that it is tested against
-            others = neighbours[neighbours != j]
-            left = _residual(features[:, others], np.concatenate([x[:, i], features[:, j]], axis=1))
-            gains[i, j] = _gains(left[:, :channels], left[:, channels:].reshape(rows, 1, count))[0]
-        gains[i, i] = 0.0
-    return (gains + gains.T) / 2 + prior_log_odds - 0.5 * count * channels * np.log(rows)
+        own[i] = moments.gains(i, np.arange(nodes), neighbours[i])
+        for j in neighbours[i]:  # without j itself in the model that it is tested against
+            own[i, j] = moments.gains(i, [j], neighbours[i][neighbours[i] != j])[0]
+    shared = (own + own.T) / 2
+    for i, j in zip(*np.triu_indices(nodes, k=1), strict=True):
+        gains = []
+        for given in (graph[i] | graph[j], graph[i] & graph[j]):
+            chosen = np.flatnonzero(given)
+            chosen = chosen[(chosen != i) & (chosen != j)]
+            gains += [moments.gains(i, [j], chosen)[0], moments.gains(j, [i], chosen)[0]]
+        shared[i, j] = shared[j, i] = (shared[i, j] + np.mean(gains)) / 2
+    return shared + prior_log_odds - 0.5 * count * channels * np.log(rows)
+
+
+class _Moments:
+    """Second moments of rows x (M, N, C) and features (M, N, Q), enough for every regression between nodes."""
+
+    def __init__(self, x: np.ndarray, features: np.ndarray) -> None:
+        self.rows, self.nodes, self.channels = x.shape
+        self.count = features.shape[2]
+        features = features - features.mean(axis=0)
+        features = features / np.maximum(features.std(axis=0), 1e-9)
+        flat = np.concatenate([x.reshape(self.rows, -1), features.reshape(self.rows, -1)], axis=1)
+        self.moments = flat.T @ flat
+        columns = np.arange(flat.shape[1])
+        self.targets = columns[: self.nodes * self.channels].reshape(self.nodes, self.channels)
+        self.features = columns[self.nodes * self.channels:].reshape(self.nodes, self.count)
+
+    def gains(self, target: int, candidates: Sequence[int], given: np.ndarray) -> np.ndarray:
+        """Nats that each candidate's features (J of them) add to a regression of ``target`` on the ``given``, (J,)."""
+        candidates = np.asarray(candidates)
+        wanted = np.concatenate([self.targets[target], self.features[candidates].ravel()])
+        left = self._left(wanted, self.features[given].ravel())
+        size, count = self.channels, self.count
+        cross = left[size:, :size].reshape(len(candidates), count, size)
+        blocks = left[size:, size:].reshape(len(candidates), count, len(candidates), count)
+        gram = blocks[np.arange(len(candidates)), :, np.arange(len(candidates))] + _RIDGE * self.rows * np.eye(count)
+        explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
+        share = explained / np.maximum(left[:size, :size].diagonal(), 1e-12)
+        return -0.5 * self.rows * np.log1p(-np.clip(share, 0, _LARGEST_R2)).sum(axis=1)
+
+    def _left(self, wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Second moments of what a ridge regression on ``given`` leaves of the ``wanted`` columns."""
+        left = self.moments[np.ix_(wanted, wanted)]
+        if len(given) == 0:
+            return left
+        inner, cross = self.moments[np.ix_(given, given)], self.moments[np.ix_(given, wanted)]
+        slopes = np.linalg.solve(inner + _RIDGE * self.rows * np.eye(len(given)), cross)
+        fitted = cross.T @ slopes
+        return left - fitted - fitted.T + slopes.T @ inner @ slopes
 
 
 def predictive_density(x: np.ndarray, features: np.ndarray, graph: np.ndarray, folds: int = 5) -> float:
@@ -138,19 +183,3 @@ def _predict(design: np.ndarray, target: np.ndarray, wanted: np.ndarray) -> np.n
         return np.zeros((len(wanted), target.shape[1]))
     gram = design.T @ design + _RIDGE * len(design) * np.eye(design.shape[1])
     return wanted @ np.linalg.solve(gram, design.T @ target)
-
-
-def _residual(neighbours: np.ndarray, target: np.ndarray) -> np.ndarray:
-    design = neighbours.reshape(len(target), -1)
-    return target - _predict(design, target, design)
-
-
-def _gains(target: np.ndarray, features: np.ndarray) -> np.ndarray:
-    """Nats that each of the J candidates' features (M, J, Q) add to a regression of ``target`` (M, C); (J,)."""
-    rows, _, count = features.shape
-    by_candidate = features.transpose(1, 2, 0)  # (J, Q, M)
-    gram = by_candidate @ by_candidate.transpose(0, 2, 1) + _RIDGE * rows * np.eye(count)
-    cross = by_candidate @ target  # (J, Q, C)
-    explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
-    share = explained / np.maximum((target ** 2).sum(axis=0), 1e-12)
-    return -0.5 * rows * np.log1p(-np.minimum(share, _LARGEST_R2)).sum(axis=1)

@@ -8,8 +8,10 @@ their sources. Which of them describes a table is read off the table itself.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -29,6 +31,7 @@ from .evidence import (
 )
 
 VARIANTS = ("linear", "nonlinear", "smoothing")
+RELATIONS = ("conditional", "direct")
 
 
 class SAGVAERelations(RelationLearner):
@@ -42,8 +45,14 @@ class SAGVAERelations(RelationLearner):
         density: the share of pairs that are edges, where it is known; see :class:`RelationLearner`.
         standardise: see :class:`RelationLearner`.
         variant: "auto" chooses by ``criterion_``; or "linear", "nonlinear" or "smoothing".
+        relation: what an edge is. "conditional": two columns depend on each other given all others, as in a Markov
+            random field or a moral graph. "direct": they also do by themselves. Two causes of one effect are related
+            in the first sense and not in the second, so this is the skeleton of a structural model. Of "smoothing",
+            whose edges are neither, it changes nothing.
         steps: optimiser steps of each variant.
         margin: nats a value by which another variant must describe the rows better than "linear" to be chosen.
+        settings: changes to the :class:`~sagvae_core.ModelConfig` of "linear" and "nonlinear", for experiments, such as
+            ``{"normalisation": "symmetric"}``.
         seed: of weights, batches and noise.
         device: "cpu", "cuda" or "auto"; tables of this size are quickest on the CPU.
 
@@ -52,14 +61,17 @@ class SAGVAERelations(RelationLearner):
         edge_posterior_: (N, N) sigmoid of it: the probability of every edge.
         variant_: the chosen one. criterion_: nats a value of each variant over "linear".
         variant_scores_: the scores of every variant that was fitted. model_: the chosen :class:`SAGVAE`.
+            :meth:`read_as` gives the same fit's other kind of edge.
     """
 
     title = "SAG-VAE"
 
     def __init__(self, density: float | None = None, standardise: bool = True, variant: str = "auto",
-                 steps: int = 1000, margin: float = 0.05, seed: int = 0, device: str = "cpu") -> None:
+                 relation: str = "conditional", steps: int = 1000, margin: float = 0.05,
+                 settings: dict[str, Any] | None = None, seed: int = 0, device: str = "cpu") -> None:
         super().__init__(density, standardise)
-        self.variant, self.steps, self.margin, self.seed, self.device = variant, steps, margin, seed, device
+        self.variant, self.relation, self.steps, self.margin = variant, relation, steps, margin
+        self.settings, self.seed, self.device = settings, seed, device
 
     def _prepare(self, x: np.ndarray) -> np.ndarray:
         centred = x - x.mean(axis=0)
@@ -68,15 +80,28 @@ class SAGVAERelations(RelationLearner):
     def _scores(self, x: np.ndarray) -> tuple[np.ndarray, float]:
         if self.variant != "auto" and self.variant not in VARIANTS:
             raise expected("variant", "'auto', " + ", ".join(map(repr, VARIANTS)), repr(self.variant))
+        _check_relation(self.relation)
         ranks = normal_scores(x)
         fits = {}
         for variant in VARIANTS if self.variant == "auto" else (self.variant,):
             fits[variant] = (_Smoothing if variant == "smoothing" else _Neighbours)(self, variant, x, ranks)
         self.criterion_ = _criterion(fits, x, ranks) if self.variant == "auto" else {}
         self.variant_ = _simplest(self.criterion_, self.margin) if self.variant == "auto" else self.variant
-        self.variant_scores_ = {variant: fit.scores for variant, fit in fits.items()}
         self.model_ = fits[self.variant_].model
-        scores = fits[self.variant_].scores
+        self._readings = {variant: fit.readings for variant, fit in fits.items()}
+        return self._read(self.relation)
+
+    def read_as(self, relation: str) -> Self:
+        """This fit with the edges of the other ``relation``; nothing is learned anew, and this one stays as it is."""
+        _check_relation(relation)
+        other = copy.copy(self)
+        other.relation = relation
+        other._settle(*other._read(relation))
+        return other
+
+    def _read(self, relation: str) -> tuple[np.ndarray, float]:
+        self.variant_scores_ = {variant: readings[relation] for variant, readings in self._readings.items()}
+        scores = self.variant_scores_[self.variant_]
         self.edge_posterior_ = 1 / (1 + np.exp(-np.clip(scores, -700, 700)))
         np.fill_diagonal(self.edge_posterior_, 0.0)
         return scores, 0.0
@@ -108,11 +133,14 @@ class _Neighbours:
             edge_weights="signed", edge_weight_init=0.0, weighted_convolution=True, edge_functions=functions, hidden=(),
             normalisation="none", self_loops=False, z_skip=False, node_bias=True, node_scale=True, output="identity",
             likelihood="gaussian", likelihood_scale="node", initial_scale=1.0)
-        self.model = learner.train(config, ranks, 128, kl_z_weight=0.1,
+        config = dataclasses.replace(config, **(learner.settings or {}))
+        self.model = learner.train(config, ranks, 128, kl_z_weight=0.1 if functions else 0.3,
                                    kl_graph_weight=(1.5 if functions else 1.0) / (rows * channels))
         self.graph = self.model.edges().numpy()
         self.features = self._features(ranks)
-        self.scores = edge_evidence(ranks, self.features, self.graph, prior)
+        conditional = edge_evidence(ranks, self.features, self.graph, prior)
+        marginal = edge_evidence(ranks, self.features, np.zeros_like(self.graph), prior)
+        self.readings = {"conditional": conditional, "direct": np.minimum(conditional, marginal)}
 
     @torch.no_grad()
     def _features(self, x: np.ndarray) -> np.ndarray:
@@ -137,7 +165,8 @@ class _Smoothing:
             initial_scale=1.0)
         self.model = learner.train(config, x, 64, kl_z_weight=0.5, kl_graph_weight=0.01)
         posterior = self.model.edge_posterior.double().numpy()
-        self.scores = np.log(np.maximum(posterior, 1e-30)) - np.log(np.maximum(1 - posterior, 1e-30))
+        scores = np.log(np.maximum(posterior, 1e-30)) - np.log(np.maximum(1 - posterior, 1e-30))
+        self.readings = dict.fromkeys(RELATIONS, scores)
 
 
 def normal_scores(x: np.ndarray) -> np.ndarray:
@@ -158,12 +187,15 @@ def _criterion(fits: dict[str, Any], x: np.ndarray, ranks: np.ndarray) -> dict[s
     ``smoothing`` has no neighbours to predict from: its graph implies a covariance and the linear one's a sparse
     precision, so the densities of whole rows are compared, *with as many edges* for both. More edges always describe
     noise-free rows better; a graph is the right kind if few of them say much.
+
+    None of this is a held-out likelihood of the graph: the graphs were learned from these very rows. The regressions
+    of ``nonlinear`` are cross-validated on them, the two densities of ``smoothing`` are fitted and compared in sample.
     """
     linear, nonlinear, smoothing = (fits[variant] for variant in VARIANTS)
     moments = second_moments(x.transpose(0, 2, 1).reshape(-1, x.shape[1]))
-    graph = smoothing.scores > 0
+    graph = smoothing.readings["conditional"] > 0
     np.fill_diagonal(graph, False)
-    equal = _strongest(linear.scores, int(graph.sum()) // 2)
+    equal = _strongest(linear.readings["conditional"], int(graph.sum()) // 2)
     return {"linear": 0.0,
             "nonlinear": predictive_density(ranks, nonlinear.features, nonlinear.graph)
             - predictive_density(ranks, linear.features, linear.graph),
@@ -183,3 +215,8 @@ def _strongest(scores: np.ndarray, edges: int) -> np.ndarray:
 def _simplest(criterion: dict[str, float], margin: float) -> str:
     best = max(criterion, key=criterion.__getitem__)
     return best if criterion[best] > margin else "linear"
+
+
+def _check_relation(relation: str) -> None:
+    if relation not in RELATIONS:
+        raise expected("relation", " or ".join(map(repr, RELATIONS)), repr(relation))

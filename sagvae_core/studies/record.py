@@ -32,7 +32,7 @@ ROW = ("task", "method", "setting", "metric", "mean", "sd", "n")
 def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measured], *, out: Path, command: str,
               seeds: Iterable[int], paper_rows: Iterable[dict[str, Any]] = (), notes: str | Sequence[str] | None = None,
               workers: int = 1, quiet: bool = False, keep_edges: Callable[[Cell], bool] | None = None,
-              version: str = __version__) -> Path:
+              worst: Sequence[str] = (), version: str = __version__) -> Path:
     """Measure all cells, write the record to ``out`` and return it.
 
     Every finished cell goes at once into ``<out>.partial.jsonl``; a run with the same name, command and ``version``
@@ -77,7 +77,7 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
     _write_edges(out.with_suffix(".safetensors"), {cell: entry for cell, entry in entries.items() if cell in kept})
     record = {"study": name, "command": command, "versions": _versions(), "seeds": [int(seed) for seed in seeds],
               "seconds": round(sum(entry["seconds"] for entry in entries.values()), 1),
-              "rows": aggregate({cell: entry["metrics"] for cell, entry in entries.items()})
+              "rows": aggregate({cell: entry["metrics"] for cell, entry in entries.items()}, worst)
               + [{key: row[key] for key in ROW} for row in paper]}
     if said := [*([notes] if isinstance(notes, str) else notes or ()), *problems]:
         record["notes"] = said
@@ -86,14 +86,22 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
     return out
 
 
-def aggregate(metrics: dict[Cell, dict[str, float]]) -> list[dict[str, Any]]:
-    """Long-form rows: mean and standard deviation (n - 1 in the denominator, None for n = 1) over the seeds."""
+def aggregate(metrics: dict[Cell, dict[str, float]], worst: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Long-form rows: mean and standard deviation (n - 1 in the denominator, None for n = 1) over the seeds.
+
+    Of the metrics in ``worst`` a row ``METRIC_worst`` holds the largest value as its mean, without a deviation.
+    """
     values: dict[tuple[str, str, str, str], list[float]] = {}
     for cell, named in metrics.items():
         for metric, value in named.items():
             values.setdefault((cell.task, cell.method, cell.setting, metric), []).append(value)
-    return [dict(zip(ROW, (*key, float(np.mean(found)), float(np.std(found, ddof=1)) if len(found) > 1 else None,
-                           len(found)), strict=True)) for key, found in values.items()]
+    rows = []
+    for key, found in values.items():
+        deviation = float(np.std(found, ddof=1)) if len(found) > 1 else None
+        rows.append(dict(zip(ROW, (*key, float(np.mean(found)), deviation, len(found)), strict=True)))
+        if key[3] in worst:
+            rows.append(dict(zip(ROW, (*key[:3], f"{key[3]}_worst", max(found), None, len(found)), strict=True)))
+    return rows
 
 
 def pairs(matrix: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +31,22 @@ BASELINES = {
 }
 TRUTHS = {"sem-linear": ("skeleton", "moral"), "sem-nonlinear": ("skeleton", "moral"),
           "sem-nonlinear-heavy": ("skeleton", "moral")}
+# Changes to the linear variant, tried where it was behind on other draws. Its own normalisation is the learned scale.
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "candidate: symmetric normalisation": {"settings": {"normalisation": "symmetric"}},
+    "candidate: row normalisation": {"settings": {"normalisation": "row"}},
+    "candidate: no learned scale of columns": {"settings": {"node_scale": False}},
+    "candidate: second-order edge encoder": {"settings": {"edge_logits": "moments"}},
+    "candidate: 300 steps": {"steps": 300},
+}
+CANDIDATE_TASKS = ("diffusion", "gmrf-ba-positive")
 NOTES = (
     "Every method is told nothing but the rows. The best two classical ones are also given ranks (normal scores), as "
     "SAG-VAE gives them to itself.",
-    "A structural model has two graphs, its skeleton and its moral graph, which is what dependence given all other "
-    "columns shows: both are scored for the same answer, so no method can be perfect on both.",
+    "A structural model has two graphs. Its moral graph is what dependence given all other columns shows; for its "
+    "skeleton every method is asked for direct relations instead: the smaller of its score given the others and of the "
+    "same kind of score without them (for the classical methods the absolute correlation). It is one fit, read twice.",
+    "Candidates are one change each to SAG-VAE's linear variant, on tasks on which it was behind on other draws.",
 )
 
 
@@ -49,7 +61,7 @@ def suite_study(out: Path, seeds: int = 5, nodes: tuple[int, ...] = (40, 100),
         f" --nodes {count}" for count in nodes) + "".join(f" --rows {count}" for count in rows))
     names = ("gmrf-er-signed", "sem-nonlinear") if quick else (*TASKS, "karate")
     return run_study("suite", list(_cells(names, nodes, rows, chosen, quick)), measure, out=out, command=command,
-                     seeds=chosen, notes=NOTES, workers=workers, quiet=quiet,
+                     seeds=chosen, notes=NOTES, workers=workers, quiet=quiet, worst=("regret_ap", "regret_f1"),
                      keep_edges=lambda cell: cell.seed == FIRST_SEED and ("1000 rows" in cell.task or cell.quick))
 
 
@@ -62,7 +74,8 @@ def _cells(names: tuple[str, ...], nodes: tuple[int, ...], rows: tuple[int, ...]
                     if name == "karate" and (count != nodes[0] or length > 1440):
                         continue  # 34 members and 1,440 training rows are all there are
                     shown = 34 if name == "karate" else count
-                    for method in (OURS, *BASELINES):
+                    tried = CANDIDATES if name in CANDIDATE_TASKS and count == nodes[0] and length <= 1000 else ()
+                    for method in (OURS, *tried, *BASELINES):
                         for truth in TRUTHS.get(name, ("",)):
                             label = f"{name} ({truth})" if truth else name
                             yield Cell(f"{label}, {shown} nodes, {length} rows", method, "density unknown", seed, quick)
@@ -72,9 +85,18 @@ def measure(cell: Cell) -> Measured:
     """One method on one draw of one task."""
     label, nodes, rows = cell.task.split(", ")
     name, _, truth = label.partition(" (")
-    sizes = int(nodes.split()[0]), int(rows.split()[0])
-    learner = _fitted(name, *sizes, cell.seed, cell.method, cell.quick)
-    adjacency = _task(name, *sizes, cell.seed)[1][truth.rstrip(")") or "graph"]
+    truth = truth.rstrip(")") or "graph"
+    draw = (name, int(nodes.split()[0]), int(rows.split()[0]), cell.seed)
+    learner = _fitted(*draw, cell.method, cell.quick)
+    adjacency = _task(*draw)[1][truth]
+    relation = "direct" if truth == "skeleton" else "conditional"
+    if cell.method in BASELINES:
+        scores = learner.scores_
+        if relation == "direct":
+            correlation = "Absolute correlation"
+            scores = np.minimum(scores, _fitted(*draw, correlation, cell.quick).scores_)
+        return measured(scores, learner.threshold_, adjacency)
+    learner = learner.read_as(relation)
     result = measured(learner.scores_, learner.threshold_, adjacency)
     if cell.method == OURS:
         scored = {variant: edge_metrics(scores, 0.0, adjacency)["average_precision"]
@@ -94,13 +116,14 @@ def _task(name: str, nodes: int, rows: int, seed: int) -> tuple[np.ndarray, dict
     return task.x, task.truths
 
 
-@functools.lru_cache(maxsize=2)  # skeleton and moral graph are two readings of one fit
+@functools.lru_cache(maxsize=4)  # skeleton and moral graph are two readings of one fit
 def _fitted(name: str, nodes: int, rows: int, seed: int, method: str, quick: bool):
     from ..learners import BASELINES as classes
     from ..learners import SAGVAERelations, normal_scores
 
     x = _task(name, nodes, rows, seed)[0]
-    if method == OURS:
-        return SAGVAERelations(steps=300 if quick else 1000, seed=seed).fit(x)
+    if method not in BASELINES:
+        changed = CANDIDATES.get(method, {"variant": "auto", "steps": 300 if quick else 1000})
+        return SAGVAERelations(**{"variant": "linear", "seed": seed} | changed).fit(x)
     key, ranked = BASELINES[method]
     return classes[key]().fit(normal_scores(x) if ranked else x)
