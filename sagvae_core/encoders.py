@@ -105,7 +105,7 @@ class PairMoments(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = (x - x.mean(0)).transpose(1, 2).flatten(0, 1)
-        rows = rows / rows.std(0).nan_to_num(1.0).clamp_min(1e-6)  # a single row of one channel has no deviation
+        rows = rows / rows.std(0, correction=min(1, len(rows) - 1)).clamp_min(1e-6)
         eye = torch.eye(rows.shape[1], dtype=x.dtype, device=x.device)
         correlation = torch.lerp(rows.T @ rows / len(rows), eye, self.SHRINKAGE)
         precision = torch.linalg.inv(correlation)
