@@ -1,8 +1,9 @@
 """Study records -> what the Evidence page shows. Pure: dictionaries in, lines and numbers out.
 
 Nothing here knows a number or a task. It knows how studies name things: a method that begins with "SAG-VAE" is ours,
-"candidate: ..." is one of the models our label-free choice chooses among, "paper: ..." was measured by nobody here, all
-others are baselines; a setting that begins with "density " says what a method was told about the number of edges.
+"candidate: ..." is one of the models our label-free choice chooses among, "oracle: ..." and "reference: ..." are no
+competitors, because they see more than the data, "paper: ..." was measured by nobody here, all others are baselines; a
+setting that begins with "density " says what a method was told about the number of edges.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-OURS, CANDIDATE, BASELINE, PAPER = "ours", "candidate", "baseline", "paper"
+OURS, CANDIDATE, BASELINE, REFERENCE, PAPER = "ours", "candidate", "baseline", "reference", "paper"
 ALL_SIZES = "all sizes"
-_PREFIXES = {"candidate: ": CANDIDATE, "paper: ": PAPER}
+_PREFIXES = {"candidate: ": CANDIDATE, "oracle: ": REFERENCE, "reference: ": REFERENCE, "paper: ": PAPER}
 _SIZE = re.compile(r"^(?P<family>.+?), (?P<size>\d+ nodes(, \d+ rows)?|\d+ rows)$")
 _VARIANTS = {"data-wise": "per sample", "per sample": "per sample", "10 %": "10 %", "10%": "10 %"}
 
@@ -39,7 +40,7 @@ class Line:
 # ---------------------------------------------------------------------------------------------------- names
 
 def kind_of(method: str) -> str:
-    """Whose method it is: ``OURS``, ``CANDIDATE``, ``BASELINE`` or ``PAPER``."""
+    """Whose method it is: ``OURS``, ``CANDIDATE``, ``BASELINE``, ``REFERENCE`` or ``PAPER``."""
     for prefix, kind in _PREFIXES.items():
         if method.startswith(prefix):
             return kind
@@ -47,7 +48,9 @@ def kind_of(method: str) -> str:
 
 
 def plain(method: str) -> str:
-    """The method's name without the prefix that says whose it is."""
+    """The method's name without the prefix that says whose it is; an oracle or reference is called one."""
+    if kind_of(method) == REFERENCE:
+        return method[0].upper() + method[1:]
     return next((method.removeprefix(prefix) for prefix in _PREFIXES if method.startswith(prefix)), method)
 
 
@@ -88,8 +91,8 @@ def applies(setting: str, told: str | None) -> bool:
 # ---------------------------------------------------------------------------------------------------- tables
 
 def lines(record: Record, task: str, told: str | None = None, candidates: bool = True) -> list[Line]:
-    """The table of one task: ours first, then candidates and baselines in the record's order, the paper's numbers
-    beside the method they belong to; numbers of the paper for a method that nobody ran make a line of their own."""
+    """The table of one task: ours first, then candidates, baselines and references in the record's order, the paper's
+    numbers beside the method they belong to; those for a method that nobody ran make a line of their own."""
     rows = [row for row in record["rows"] if row["task"] == task and applies(row["setting"], told)]
     paper: dict[tuple[str, str], dict[str, float]] = {}
     names: dict[tuple[str, str], str] = {}
@@ -100,7 +103,8 @@ def lines(record: Record, task: str, told: str | None = None, candidates: bool =
             paper.setdefault(_identity(row["method"]), {})[row["metric"]] = row["mean"]
         elif candidates or kind_of(row["method"]) != CANDIDATE:
             found.setdefault((row["method"], row["setting"]), {})[row["metric"]] = (row["mean"], row["sd"], row["n"])
-    methods, settings = {method for method, _ in found}, {setting for _, setting in found}
+    methods = {method for method, _ in found if kind_of(method) != REFERENCE}
+    settings = {setting for method, setting in found if kind_of(method) != REFERENCE}
     unmatched = dict(paper)
     result = []
     for (method, setting), values in found.items():
@@ -110,7 +114,7 @@ def lines(record: Record, task: str, told: str | None = None, candidates: bool =
         if setting and len(settings) > 1:
             label = setting if len(methods) == 1 else f"{label}, {setting}"
         result.append(Line(label, method, setting, kind_of(method), values, beside))
-    order = (OURS, CANDIDATE, BASELINE)
+    order = (OURS, CANDIDATE, BASELINE, REFERENCE)
     result.sort(key=lambda line: order.index(line.kind))  # stable: the record's order otherwise
     return result + [Line(plain(names[key]), names[key], "", PAPER, {}, values) for key, values in unmatched.items()]
 

@@ -1,4 +1,5 @@
-"""Lines and grids of a study -> styled pandas tables: ours in bold, the best of a column marked. Pure."""
+"""Lines and grids of a study -> styled pandas tables: ours in bold, the best of a column marked, references (which are
+never the best) in grey. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from dashboard import palette
-from dashboard.evidence import OURS, PAPER, Grid, Line, kind_of, text
+from dashboard.evidence import OURS, PAPER, REFERENCE, Grid, Line, kind_of, text
 
 TITLES = {
     "f1": ("F1", "Harmonic mean of precision and recall at the method's own threshold, or at the one that lets in as "
@@ -57,11 +58,13 @@ def detail(rows: Sequence[Line], dark: bool = False) -> Styler:
     if len({line.kind for line in rows} - {PAPER}) > 1:
         styles.loc[[line.kind == OURS for line in rows], METHOD] = _strong(dark)
     for metric in shown:
-        means = np.array([line.values[metric][0] if metric in line.values else np.nan for line in rows])
+        means = np.array([line.values[metric][0] if metric in line.values and line.kind != REFERENCE else np.nan
+                          for line in rows])
         if metric not in ("precision", "recall", "mse_unseen"):  # precision or recall alone is had for nothing
             styles.loc[_is_best(means), title(metric)] = _strong(dark)
         if paper_title(metric) in frame:
             styles[paper_title(metric)] = f"color: {palette.muted(dark)}"
+    styles.loc[[line.kind == REFERENCE for line in rows]] = f"color: {palette.muted(dark)}"
     return frame.style.apply(lambda _: styles, axis=None)
 
 
@@ -78,8 +81,10 @@ def beside_paper(rows_of_task: dict[str, Sequence[Line]], metric: str, dark: boo
         paper = [lines[label].paper.get(metric) if label in lines else None for label in labels]
         frame[task] = [" ".join(filter(None, (text(value), "" if said is None else f"({said:.3f})")))
                        for value, said in zip(values, paper, strict=True)]
-        best = _is_best(np.array([np.nan if value is None else value[0] for value in values]))
+        best = _is_best(np.array([np.nan if value is None or kinds[label] == REFERENCE else value[0]
+                                  for label, value in zip(labels, values, strict=True)]))
         styles[task] = np.where(best, _strong(dark), "")
+    styles.loc[[kinds[label] == REFERENCE for label in labels]] = f"color: {palette.muted(dark)}"
     return frame.style.apply(lambda _: styles, axis=None)
 
 

@@ -14,6 +14,7 @@ from dashboard.edges import strongest_edges
 from dashboard.evidence import Dot
 
 _DASHES = ("solid", "dash", "dot")
+_REFERENCE_DASHES = ("dot", "dashdot", "dash", "longdash")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Curve:
         at: recall and precision at the method's own threshold, or None.
         ours: it is drawn in the accent colour, over the others.
         color: number of a baseline, which keeps its colour from task to task.
+        reference: it is no competitor: drawn grey, behind all others.
     """
 
     label: str
@@ -34,6 +36,7 @@ class Curve:
     at: tuple[float, float] | None = None
     ours: bool = False
     color: int = 0
+    reference: bool = False
 
 
 def precision_recall(curves: Sequence[Curve], paper: Sequence[tuple[str, float, float]] = (),
@@ -49,13 +52,15 @@ def precision_recall(curves: Sequence[Curve], paper: Sequence[tuple[str, float, 
     """
     figure = go.Figure()
     ours = 0
-    for curve in sorted(curves, key=lambda curve: curve.ours):  # ours last: on top
-        color = palette.accent(dark) if curve.ours else palette.series_color(curve.color, dark)
-        dash = _DASHES[ours % 3] if curve.ours else _DASHES[curve.color // len(palette.SERIES) % 3]
+    for curve in sorted(curves, key=lambda curve: (curve.ours, not curve.reference)):  # ours last: on top
+        color = (palette.accent(dark) if curve.ours else palette.muted(dark) if curve.reference
+                 else palette.series_color(curve.color, dark))
+        dash = (_DASHES[ours % 3] if curve.ours else _REFERENCE_DASHES[curve.color % 4] if curve.reference
+                else _DASHES[curve.color // len(palette.SERIES) % 3])
         ours += curve.ours
         width = (2.6 if curve.ours else 1.3) + (1.4 if curve.label == selected else 0)
         name = palette.plotly_text(curve.label)
-        rank = 1 if curve.ours else 2
+        rank = 1 if curve.ours else 3 if curve.reference else 2
         figure.add_trace(go.Scatter(
             x=np.concatenate([[0], curve.recall]), y=np.concatenate([curve.precision[:1], curve.precision]),
             mode="lines", line={"color": color, "width": width, "dash": dash, "shape": "vh"}, name=name,
@@ -71,7 +76,7 @@ def precision_recall(curves: Sequence[Curve], paper: Sequence[tuple[str, float, 
     if paper:
         figure.add_trace(go.Scatter(
             x=[recall for _, recall, _ in paper], y=[precision for _, _, precision in paper], mode="markers",
-            name="the paper's numbers", legendrank=3, cliponaxis=False,
+            name="the paper's numbers", legendrank=4, cliponaxis=False,
             customdata=[palette.plotly_text(name) for name, _, _ in paper],
             marker={"symbol": "diamond", "size": 10, "color": palette.ink(dark),
                     "line": {"color": palette.page(dark), "width": 1.2}},

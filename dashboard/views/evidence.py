@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import evidence, evidence_edges, figures, figures_evidence, parts, records, resources, state
 from dashboard import evidence_tables as tables
-from dashboard.evidence import BASELINE, CANDIDATE, OURS, Line, Record
+from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
 from dashboard.figures_evidence import Curve
 from sagvae_core.errors import SagvaeError
 
@@ -42,9 +42,19 @@ def choose_told(record: Record, task: str | None = None) -> str | None:
                                      "its own.")
 
 
-def choose_task(options: list[str], label: str = "Task") -> str:
+def choose_task(options: list[str], label: str = "Task", first: str | None = None) -> str:
     state.forget_unless(state.TASK, options)
-    return st.selectbox(label, options, key=state.TASK, bind="query-params", width=420)
+    return st.selectbox(label, options, options.index(first) if first in options else 0, key=state.TASK,
+                        bind="query-params", width=420)
+
+
+def drawn_tasks(name: str, record: Record) -> list[str]:
+    """The tasks of which single edges were kept; none where their file is broken, which is spoken of below."""
+    try:
+        kept = {task for task, _, _ in records.edges(FILES.get(name, name))}
+    except SagvaeError:
+        kept = set()
+    return [task for task in evidence.tasks(record) if task in kept]
 
 
 def table(name: str, styled, rows_pick: list[str], task_pick: dict[str, str] | None = None) -> None:
@@ -57,7 +67,8 @@ def table(name: str, styled, rows_pick: list[str], task_pick: dict[str, str] | N
             if task_pick and column in task_pick:
                 state.put(state.TASK, task_pick[column])
 
-    config = {tables.METHOD: st.column_config.TextColumn(pinned=True, width=190)}
+    longest = max(map(len, styled.data[tables.METHOD]), default=0)
+    config = {tables.METHOD: st.column_config.TextColumn(pinned=True, width=190 if longest < 36 else 264)}
     for column in styled.columns[1:]:
         explained = next((words for title, words in tables.TITLES.values() if title == column), None)
         config[column] = st.column_config.Column(alignment="right", help=explained,
@@ -76,7 +87,7 @@ def by_task(name: str, record: Record) -> None:
         table("every", styled, list(styled.data[tables.METHOD]), {task: task for task in options})
         st.caption("F1, mean ± standard deviation over the runs; in brackets the paper's. Click a cell to see that "
                    "task and method below.")
-        task = choose_task(options, "Task, in detail")
+        task = choose_task(options, "Task, in detail", next(iter(drawn_tasks(name, record)), None))
     else:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             task = choose_task(options)
@@ -89,6 +100,9 @@ def by_task(name: str, record: Record) -> None:
     if told and not any(line.paper for line in rows) and any(
             line.paper for other in evidence.knowledge(record, task) for line in evidence.lines(record, task, other)):
         said.append("The paper's methods were told: its numbers stand beside those.")
+    if any(line.kind == REFERENCE for line in rows):
+        said.append("Grey lines are no competitors: they see the true edges, other graphs' edges or the order of the "
+                    "nodes, and show what there is to be found.")
     st.caption(" ".join(said))
     curves_and_graph(name, record, task, rows)
     if name == "karate" and len({line.method for line in rows}) > 1:  # not below an ablation
@@ -150,7 +164,9 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
             truth = next(iter(kept.values())).truth
             places, club = records.layout(truth.tobytes()), records.club(truth.tobytes())
     if not kept:
-        st.caption("No single edges were kept of this task.")
+        near = [f"“{parts.plain(other)}”" for other in drawn_tasks(name, record)
+                if other.split(",")[0] == task.split(",")[0]]
+        st.caption("No single edges were kept of this task" + (f", but of {', '.join(near)}." if near else "."))
         return
     labels = list(kept)
     state.forget_unless(state.METHOD, labels)
@@ -183,8 +199,10 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
                  if {"precision", "recall"} <= set(line.paper)]
         curves = [Curve(line.label, *evidence_edges.precision_recall(kept[line.label]),
                         evidence_edges.operating_point(kept[line.label]), line.kind == OURS,
-                        evidence.place_among(record, line)) for line in rows if line.label in kept]
-        st.plotly_chart(figures_evidence.precision_recall(curves, paper, label, DARK), key="precision_recall",
+                        evidence.place_among(record, line), line.kind == REFERENCE)
+                  for line in rows if line.label in kept]
+        height = 540 if len(curves) < 13 else 660  # the names take what the curves lose
+        st.plotly_chart(figures_evidence.precision_recall(curves, paper, label, DARK, height), key="precision_recall",
                         config={"displayModeBar": False}, alt=f"Precision-recall curves of all methods on {task}")
         st.caption(f"One run, seed {found.seed}. A ring is where a method's own threshold lies"
                    + ("; diamonds are the paper's numbers." if paper else "."))
@@ -262,7 +280,5 @@ def show(name: str) -> None:
 parts.heading("Evidence", "How right are the relations? Every claim with its spread, the paper's number, and the "
               "command that makes it again.")
 headlines()
-# No command makes Table 2 yet: without a record there would be nothing to see and nothing to do.
-OFFERED = [name for name in STUDIES if name != "graphs" or records.path(name).is_file()]
-show(st.segmented_control("Study", OFFERED, key=state.STUDY, default="karate", required=True,
+show(st.segmented_control("Study", list(STUDIES), key=state.STUDY, default="karate", required=True,
                           format_func=STUDIES.get, bind="query-params", label_visibility="collapsed"))

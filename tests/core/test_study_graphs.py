@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from sagvae_core.cli import cli
 from sagvae_core.data.tu import PAPER_SIZES, TUGraph, noisy_copies, tu_files_present
+from sagvae_core.runs import shipped_folder
 from sagvae_core.studies import graph_oracles, graphs
 from sagvae_core.studies.karate import KNOWN, UNKNOWN
 from sagvae_core.studies.record import Cell, edge_metrics, pairs, read_edges, read_record, table
@@ -174,3 +175,52 @@ def test_without_files_and_network_it_says_one_sentence(tmp_path, monkeypatch):
     assert result.exit_code != 0
     assert "could not be downloaded" in result.output and "SAGVAE_DATA" in result.output
     assert not (tmp_path / "graphs.json").exists()
+
+
+# ---------------------------------------------------------------------- the shipped record
+
+@pytest.fixture(scope="module")
+def shipped() -> dict:
+    return read_record(shipped_folder().parent / "studies" / "graphs.json")
+
+
+def over_graphs(metric: str, record: dict) -> dict:
+    values = table(record, metric)
+    return {task: values[task] for name, size in PAPER_SIZES.items()
+            for task in (f"{name}, {size} nodes, all", f"{name}, about {size} nodes, {graphs.NEAREST} graphs")}
+
+
+def test_the_shipped_record_is_of_this_study(shipped):
+    assert shipped["notes"] == list(graphs.NOTES)
+    assert shipped["seeds"] == list(range(graphs.FIRST_SEED, graphs.FIRST_SEED + 5))
+    f1 = table(shipped, "f1")
+    counts = [f1[f"{name}, {size} nodes, all"]["All edges", KNOWN][2] for name, size in PAPER_SIZES.items()]
+    assert counts == [5, 18, 10]
+    assert f1["COIL-RAG, 6 nodes, graph 12"]["All edges", KNOWN][0] == pytest.approx(0.8)
+
+
+def test_the_shipped_notes_say_how_sagvae_compares(shipped):
+    for task, found in over_graphs("f1", shipped).items():
+        best = max(found[method, KNOWN][0] for method in graphs.BASELINES)
+        assert found[graphs.MODEL, KNOWN][0] >= best - 1e-9, task
+    for metric in ("f1", "average_precision", "f1_top_k"):
+        for task, found in over_graphs(metric, shipped).items():
+            for told in (KNOWN, UNKNOWN):
+                best = max((found[method, told] for method in graphs.BASELINES), key=lambda value: value[0])
+                ours = found[graphs.MODEL, told]
+                assert best[0] - ours[0] < max(best[1], ours[1]), (metric, task, told)
+
+
+def test_the_shipped_oracles_say_what_cannot_be_had(shipped):
+    f1 = table(shipped, "f1")["PROTEINS, 64 nodes, all"]
+    paper = f1["paper: SAG-VAE (dimension-wise)", KNOWN][0]
+    assert all(2 * f1[oracle, ""][0] < paper for oracle in graph_oracles.ORACLES[:4])
+    assert f1[graph_oracles.NUMBERS, ""][0] == pytest.approx(0.370, abs=5e-4)
+    for task, found in over_graphs("average_precision", shipped).items():
+        residual, chance = found["Residual correlation", KNOWN], found[graph_oracles.SHUFFLED, ""]
+        assert abs(residual[0] - chance[0]) < max(residual[1], chance[1]), task
+
+
+def test_the_shipped_notes_own_that_an_untold_baseline_is_ahead_on_proteins(shipped):
+    found = table(shipped, "f1")["PROTEINS, 64 nodes, all"]
+    assert found["Smooth-signal graph (Kalofolias)", UNKNOWN][0] > found[graphs.MODEL, KNOWN][0]

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from dashboard import evidence, evidence_edges, evidence_tables, figures_evidence, palette
-from dashboard.evidence import BASELINE, CANDIDATE, OURS, PAPER
+from dashboard.evidence import BASELINE, CANDIDATE, OURS, PAPER, REFERENCE
 from dashboard.evidence_edges import Found
 from sagvae_core.metrics import edge_scores
 from sagvae_core.studies.record import read_edges, read_record
@@ -47,6 +47,28 @@ def test_a_table_is_of_one_state_of_knowledge():
     assert [(line.label, line.values["f1"][0], line.paper) for line in evidence.lines(both, "t", ignorant)] == [
         ("a, density unknown", 0.2, {}), ("b", 0.3, {})]
     assert evidence.lines(both, "t", told)[0].paper == {"f1": 0.5}
+
+
+def test_an_oracle_is_no_competitor(tmp_path):
+    told = "density known"
+    both = record(*(row("t", method, mean, metric, setting) for metric in ("f1", "average_precision")
+                    for method, mean, setting in (("SAG-VAE", 0.5, told), ("product", 0.4, told),
+                                                  ("oracle: best threshold", 0.9, ""),
+                                                  ("reference: neighbours by number", 0.8, ""))))
+    lines = evidence.lines(both, "t", told)
+    assert [(line.label, line.kind) for line in lines] == [
+        ("SAG-VAE", OURS), ("product", BASELINE), ("Oracle: best threshold", REFERENCE),
+        ("Reference: neighbours by number", REFERENCE)]
+    bold, grey = ("font-weight", "bold"), ("color", palette.muted())
+    for styled, column in ((evidence_tables.detail(lines), "F1"),
+                           (evidence_tables.beside_paper({"t": lines}, "f1"), "t")):
+        styles, place = styled._compute().ctx, list(styled.data.columns).index(column)
+        assert [bold in styles[line, place] for line in range(4)] == [True, False, False, False]
+        assert [grey in styles[line, 0] for line in range(4)] == [False, False, True, True]
+    assert [dot.value for dot in evidence.gains(both, "average_precision", told)] == pytest.approx([0.1])
+    assert "Oracle: best threshold" not in evidence.grid(both, "average_precision", told).labels
+    assert {line.kind for line in evidence.lines(read_record(made.write_graphs(tmp_path, 1)), "PROTEINS, 64 nodes, all",
+                                                 told)} == {OURS, BASELINE, REFERENCE}
 
 
 def test_settings_name_the_lines_of_an_ablation():
@@ -156,12 +178,14 @@ def test_the_heat_table_marks_the_best_and_leaves_gaps_empty():
 def test_curves_of_ours_lie_on_top_in_the_accent(dark):
     recall, precision = np.array([0.5, 1.0]), np.array([1.0, 0.8])
     curves = [figures_evidence.Curve("SAG-VAE", recall, precision, (1.0, 0.8), ours=True),
-              figures_evidence.Curve("<b>other</b>", recall, precision, color=9)]
+              figures_evidence.Curve("<b>other</b>", recall, precision, color=9),
+              figures_evidence.Curve("Oracle: all", recall, precision, reference=True)]
     figure = figures_evidence.precision_recall(curves, [("SAG-VAE", 0.6, 0.5)], "SAG-VAE", dark)
     drawn = [trace for trace in figure.data if trace.mode == "lines"]
-    assert [trace.name for trace in drawn] == ["&lt;b&gt;other&lt;/b&gt;", "SAG-VAE"]
-    assert drawn[1].line.color == palette.accent(dark)
-    assert drawn[1].line.width > drawn[0].line.width
+    assert [trace.name for trace in drawn] == ["Oracle: all", "&lt;b&gt;other&lt;/b&gt;", "SAG-VAE"]
+    assert drawn[0].line.color == palette.muted(dark)
+    assert drawn[2].line.color == palette.accent(dark)
+    assert drawn[2].line.width > drawn[1].line.width
     diamonds, = (trace for trace in figure.data if trace.marker.symbol == "diamond")
     assert (diamonds.x, diamonds.y) == ((0.6,), (0.5,))
 

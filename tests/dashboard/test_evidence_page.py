@@ -96,6 +96,22 @@ def test_the_graph_is_of_the_chosen_method_and_cut(open_page, studies):
     assert hits + missed == hits + false == 78  # as many as the club has friendships
 
 
+def test_table_2_opens_where_there_is_a_graph_to_see(open_page, studies):
+    app = open_page("evidence", study=STUDIES["graphs"])
+    sound(app)
+    assert app.selectbox(key="task").value == "PROTEINS, 64 nodes, graph 249"
+    assert frame(app)["Method"].tolist()[-1] == "Reference: neighbours by number"
+    assert "Grey lines are no competitors" in words(app)
+    app.selectbox(key="task").set_value("ENZYMES, 18 nodes, all").run()
+    sound(app)
+    assert "No single edges were kept of this task, but of “ENZYMES, 18 nodes, graph 249”." in words(app)
+    (studies / "graphs.safetensors").write_bytes(b"broken")
+    app = open_page("evidence", study=STUDIES["graphs"])
+    sound(app)
+    assert app.selectbox(key="task").value == "PROTEINS, 64 nodes, all"
+    assert len(app.error) == 1
+
+
 def test_a_method_of_another_study_is_forgotten(open_page, studies):
     app = open_page("evidence", method="All edges")
     assert app.selectbox(key="method").value == "All edges"
@@ -115,7 +131,7 @@ def test_sizes_of_the_suite(open_page, studies):
     assert frame(app)[made.FAMILIES[0]][0].startswith(f"{mean:.3f}")
 
 
-@pytest.mark.parametrize("study", [name for name in STUDIES if name != "graphs"])
+@pytest.mark.parametrize("study", STUDIES)
 def test_a_missing_study_says_how_to_make_it(open_page, studies, study):
     name = "suite" if study == "labels" else study
     (studies / f"{name}.json").unlink()
@@ -187,14 +203,3 @@ def test_a_record_without_measurements(open_page, studies):
     app = open_page("evidence", study="Suite")
     sound(app)
     assert "no measurement" in words(app)
-
-
-def test_a_study_that_no_command_makes_is_offered_only_with_its_record(open_page, studies):
-    def offered() -> list[str]:
-        app = open_page("evidence")
-        sound(app)
-        return list(app.segmented_control[0].options)
-
-    assert STUDIES["graphs"] in offered()
-    (studies / "graphs.json").unlink()
-    assert offered() == [title for name, title in STUDIES.items() if name != "graphs"]
