@@ -2,8 +2,9 @@
 
 Nothing here knows a number or a task. It knows how studies name things: a method that begins with "SAG-VAE" is ours,
 "candidate: ..." is one of the models our label-free choice chooses among, "oracle: ..." and "reference: ..." are no
-competitors, because they see more than the data, "paper: ..." was measured by nobody here, all others are baselines; a
-setting that begins with "density " says what a method was told about the number of edges.
+competitors, because they see more than the data, nor is "tried: ...", a change to ours that was not kept, "paper: ..."
+was measured by nobody here, all others are baselines; a setting that begins with "density " says what a method was told
+about the number of edges.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 
 OURS, CANDIDATE, BASELINE, REFERENCE, PAPER = "ours", "candidate", "baseline", "reference", "paper"
 ALL_SIZES = "all sizes"
-_PREFIXES = {"candidate: ": CANDIDATE, "oracle: ": REFERENCE, "reference: ": REFERENCE, "paper: ": PAPER}
+_PREFIXES = {"candidate: ": CANDIDATE, "oracle: ": REFERENCE, "reference: ": REFERENCE, "tried: ": REFERENCE,
+             "paper: ": PAPER}
 _SIZE = re.compile(r"^(?P<family>.+?), (?P<size>\d+ nodes(, \d+ rows)?|\d+ rows)$")
 _VARIANTS = {"data-wise": "per sample", "per sample": "per sample", "10 %": "10 %", "10%": "10 %"}
 
@@ -200,6 +202,14 @@ def gains(record: Record, metric: str, told: str | None = None, size: str = ALL_
     return dots
 
 
+def with_candidates(record: Record) -> Record:
+    """The record with a method of its own for each variant ours chose among, from ``average_precision_VARIANT``."""
+    prefix = "average_precision_"
+    return record | {"rows": record["rows"] + [
+        row | {"method": "candidate: " + row["metric"].removeprefix(prefix), "metric": prefix.removesuffix("_")}
+        for row in record["rows"] if row["metric"].startswith(prefix)]}
+
+
 def losses(record: Record, metric: str, told: str | None = None, size: str = ALL_SIZES) -> list[Dot]:
     """A regret metric of every task."""
     return [Dot(*family_and_size(row["task"]), row["mean"], row["sd"], plain(row["method"])) for row in record["rows"]
@@ -225,62 +235,3 @@ def seeds_text(seeds: Sequence[int]) -> str:
     if list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
         return f"{len(seeds)} seeds, {seeds[0]} to {seeds[-1]}"
     return f"{len(seeds)} seeds: " + ", ".join(map(str, seeds))
-
-
-# ---------------------------------------------------------------------------------------------------- headlines
-
-@dataclass(frozen=True)
-class Headline:
-    """One number above everything, and what it is measured by."""
-
-    label: str
-    value: float
-    delta: float | None
-    reference: str | None
-    explained: str
-
-
-def headlines(karate: Record | None, suite: Record | None) -> list[Headline]:
-    """The numbers that sum up those records which are there."""
-    found = [] if karate is None else _against_paper(karate)
-    return found if suite is None else found + _against_baselines(suite) + _regrets(suite)
-
-
-def _against_paper(record: Record) -> list[Headline]:
-    for task in tasks(record):
-        told = next(iter(knowledge(record, task)), None)
-        for line in lines(record, task, told):
-            if line.kind == OURS and "f1" in line.values and "f1" in line.paper:
-                mean, paper = line.values["f1"][0], line.paper["f1"]
-                return [Headline("Karate club, F1", mean, mean - paper, f"vs paper {paper:.3f}",
-                                 f"{line.label} on “{task}”: {text(line.values['f1'])}"
-                                 + (f" over {line.values['f1'][2]} fresh seeds." if line.values["f1"][2] else "."))]
-    return []
-
-
-def _against_baselines(record: Record) -> list[Headline]:
-    told = next(iter(knowledge(record)), None)
-    table = grid(record, "average_precision", told)
-    kinds = np.array([kind_of(method) for method in table.methods])
-    ours, others = table.means[kinds == OURS], table.means[kinds == BASELINE]
-    if not len(ours) or not np.isfinite(ours[0]):
-        return []
-    delta = reference = None
-    if np.isfinite(others).any():
-        best = int(np.nanargmax(others))
-        delta = ours[0] - others[best]
-        reference = f"vs {[label for label, kind in zip(table.labels, kinds, strict=True) if kind == BASELINE][best]}"
-    return [Headline("Suite, mean AP", float(ours[0]), delta, reference,
-                     f"Average precision over {len(tasks(record))} tasks with a known graph, against the baseline "
-                     "with the best mean over the same tasks.")]
-
-
-def _regrets(record: Record) -> list[Headline]:
-    told = next(iter(knowledge(record)), None)
-    values = [dot.value for dot in losses(record, "regret_ap", told)]
-    if not values:
-        return []
-    about = "Average precision lost by choosing without labels, against the best choice with the truth in sight"
-    return [Headline("Without labels, AP lost", float(np.mean(values)), None, None,
-                     f"{about}; mean over {len(values)} tasks."),
-            Headline("… on the worst task", float(np.max(values)), None, None, f"{about}; the worst task's mean.")]

@@ -35,23 +35,62 @@ def test_karate_shows_what_all_are_told_and_the_paper():
     assert "| paper: VGAE | 0.200 |" in text
 
 
-def test_the_suites_mean_counts_a_data_set_once():
-    cells = [(f"sem ({truth})", method, "", "average_precision", value, None, 1)
-             for truth, value in (("skeleton", 0.5), ("moral", 0.9)) for method in (suite.OURS, *suite.BASELINES)]
-    text = tables.suite_text(record([*cells, ("sem (skeleton)", suite.OURS, "", "regret_ap", 0.125, None, 1)]))
-    assert "| **mean, moral graphs left out** | 0.500 |" in text
-    assert "0.125 on the worst task" in text
-    assert text.endswith("by more than one sd: nowhere.")
-    cells[-1] = (*cells[-1][:4], 0.95, 0.01, 2)
-    behind = tables.suite_text(record([*cells, ("sem (moral)", suite.OURS, "", "regret_ap", 0.0, None, 1)]))
-    assert behind.endswith("by more than one sd: sem (moral) (0.900 against 0.950).")
+def test_table_2_is_over_all_graphs_of_a_size_and_says_why():
+    text = tables.graphs_text(record([
+        ("COIL-RAG, 6 nodes, all", "SAG-VAE, per node", karate.KNOWN, "f1", 0.5, 0.1, 10),
+        ("COIL-RAG, 6 nodes, all", "SAG-VAE, per node", karate.KNOWN, "average_precision", 0.6, 0.1, 10),
+        ("COIL-RAG, 6 nodes, all", "All edges", karate.UNKNOWN, "f1", 0.7, 0.1, 10),
+        ("COIL-RAG, 6 nodes, all", "oracle: best", "", "f1", 0.8, 0.2, 10),
+        ("COIL-RAG, 6 nodes, graph 12", "SAG-VAE, per node", karate.KNOWN, "f1", 0.9, 0.1, 5)])
+        | {"notes": ["Why not."]})
+    assert "sizes: 10 of COIL-RAG;" in text
+    assert "| **SAG-VAE, per node** | 0.500 ± 0.100 | 0.600 ± 0.100 |" in text
+    assert "| oracle: best | 0.800 ± 0.200 |  |" in text
+    assert "0.700" not in text and "0.900" not in text
+    assert text.endswith("- Why not.")
+
+
+def suite_record(changed: dict[tuple[str, str], tuple] | None = None) -> dict:
+    """Two tasks of two sizes, where all methods reach .5, or what ``changed`` says of a (task, method)."""
+    tasks = [f"{name}, {size}" for size in ("40 nodes, 200 rows", "40 nodes, 1000 rows") for name in ("er", "sem")]
+    cells = {(task, method): (0.5, 0.01) for task in tasks for method in (suite.OURS, *suite.BASELINES)}
+    cells |= changed or {}
+    rows = [(task, method, "", "average_precision", mean, sd, 2) for (task, method), (mean, sd) in cells.items()]
+    rows += [(task, suite.OURS, "", f"regret_{name}{kind}", value, None, 2) for task in tasks for name, kind, value in
+             (("ap", "", 0.01), ("ap", "_worst", 0.04), ("f1", "", 0.02), ("f1", "_worst", 0.125))]
+    return record(rows)
+
+
+def test_the_suite_shows_one_size_and_the_means_of_all():
+    text = tables.suite_text(suite_record({("er, 40 nodes, 1000 rows", suite.OURS): (0.9, 0.02),
+                                           ("sem, 40 nodes, 200 rows", suite.OURS): (0.7, 0.02)}))
+    assert "| er | 0.900 ± 0.020 | 0.500 ± 0.010 |" in text
+    assert "| sem | 0.500 ± 0.010 |" in text
+    assert "0.700 ± 0.020" not in text
+    assert "| 40 nodes, 200 rows | 0.600 | 0.500 |" in text
+    assert "| 40 nodes, 1000 rows | 0.700 | 0.500 |" in text
+    assert "| all | 0.650 | 0.500 |" in text
+    assert "of 4 tasks: nowhere." in text
+    assert "0.010 AP against the best variant on average and 0.040 on the worst draw" in text
+    assert "0.020 F1 against the best threshold on average and 0.125 on the worst draw" in text
+
+
+def test_the_suite_says_where_it_is_behind_and_what_was_tried():
+    lasso, change = "Graphical lasso, of ranks", next(iter(suite.TRIED))
+    task = "er, 40 nodes, 200 rows"
+    text = tables.suite_text(suite_record({(task, lasso): (0.52, 0.01), (task, change): (0.6, 0.03)}))
+    assert "of 4 tasks: er, 40 nodes, 200 rows (0.500 against 0.520)." in text
+    assert f"- {task}: SAG-VAE 0.500 ± 0.010; {change.removeprefix('tried: ')} 0.600 ± 0.030." in text
+    within = tables.suite_text(suite_record({(task, lasso): (0.52, 0.03)}))
+    assert "of 4 tasks: nowhere." in within
+    assert "were tried" not in within
 
 
 def test_no_record_is_an_empty_text(tmp_path):
     assert tables.relations(tmp_path) == ""
 
 
-@pytest.mark.parametrize("name", ["karate", "suite"])
+@pytest.mark.parametrize("name", ["karate", "suite", "graphs"])
 def test_the_committed_records_are_of_fresh_seeds(name):
     from sagvae_core.studies.record import read_record
 

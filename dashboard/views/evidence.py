@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import evidence, evidence_edges, figures, figures_evidence, parts, records, resources, state
 from dashboard import evidence_tables as tables
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
+from dashboard.evidence_headlines import headlines as found_headlines
 from dashboard.figures_evidence import Curve
 from sagvae_core.errors import SagvaeError
 
@@ -24,7 +25,7 @@ def headlines() -> None:
             found[name] = records.record(name)
         except SagvaeError:
             found[name] = None
-    items = evidence.headlines(found["karate"], found["suite"])
+    items = found_headlines(found["karate"], found["suite"])
     for column, item in zip(st.columns(max(len(items), 1)), items, strict=False):
         delta = {} if item.delta is None else {"delta": f"{item.delta:+.3f}", "delta_description": item.reference}
         column.metric(item.label, f"{item.value:.3f}", help=parts.plain(item.explained), **delta)
@@ -122,7 +123,8 @@ def suite(name: str, record: Record) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         size = choose_size(record)
         told = choose_told(record)
-        losses = [metric for metric in evidence.metrics(record) if metric.startswith("regret_")] if alone else []
+        losses = [metric for metric in evidence.metrics(record)
+                  if metric.startswith("regret_") and not metric.endswith("_worst")] if alone else []
         if losses:
             lost = st.segmented_control("What is lost", losses, key="lost", default=losses[0], required=True,
                                         format_func=lambda metric: tables.title(metric).removesuffix(" lost"))
@@ -135,6 +137,8 @@ def suite(name: str, record: Record) -> None:
                    "the true graph in sight would have gained; 0 is nothing.")
     elif alone:
         st.info("This record holds no regret: `sagvae study suite` measures it.", icon=":material/science:")
+    if alone:
+        record = evidence.with_candidates(record)
     kinds = (OURS, CANDIDATE) if alone else (OURS, BASELINE)
     grid = evidence.grid(record, "average_precision", told, size, kinds)
     chosen = {family: task for task in reversed(evidence.tasks(record))
@@ -153,7 +157,12 @@ def suite(name: str, record: Record) -> None:
             st.caption("Right of the line SAG-VAE is ahead. The bars are one standard deviation of the difference.")
     task = choose_task([task for task in evidence.tasks(record)
                         if size in (evidence.ALL_SIZES, evidence.family_and_size(task)[1])], "Task, in detail")
-    curves_and_graph(name, record, task, [line for line in evidence.lines(record, task, told) if line.kind in kinds])
+    rows = evidence.lines(record, task, told)
+    if tried := [line for line in rows if line.method.startswith("tried: ")]:
+        st.caption("AP of changes to SAG-VAE that were tried on this task and not kept: " + ", ".join(
+            f"{line.label.removeprefix('Tried: ')} {evidence.text(line.values['average_precision'])}"
+            for line in tried) + ".")
+    curves_and_graph(name, record, task, [line for line in rows if line.kind in kinds])
 
 
 def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> None:

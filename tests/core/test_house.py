@@ -158,7 +158,7 @@ def dashboard_file(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["figures", "figures_graph", "figures_pixels", "network", "network_page", "edges",
-                                  "jobs", "pictures", "palette", "evidence", "evidence_edges",
+                                  "jobs", "pictures", "palette", "evidence", "evidence_edges", "evidence_headlines",
                                   "evidence_tables", "figures_evidence"])
 def test_the_pure_modules_never_import_streamlit(name):
     found = imports(dashboard_file(name))

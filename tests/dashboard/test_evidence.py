@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from dashboard import evidence, evidence_edges, evidence_tables, figures_evidence, palette
+from dashboard import evidence, evidence_edges, evidence_headlines, evidence_tables, figures_evidence, palette
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, PAPER, REFERENCE
 from dashboard.evidence_edges import Found
 from sagvae_core.metrics import edge_scores
@@ -100,18 +100,35 @@ def test_the_grid_averages_over_sizes_and_never_over_other_tasks():
     np.testing.assert_allclose([dot.sd for dot in gains], 0.01 * np.sqrt(2))
 
 
+def test_the_variants_ours_chose_among_are_candidates():
+    own = [row("t", "SAG-VAE", value, metric) for metric, value in (
+        ("average_precision", 0.9), ("average_precision_linear", 0.8), ("average_precision_smoothing", 0.9))]
+    lines = evidence.lines(evidence.with_candidates(record(*own)), "t")
+    assert [(line.label, line.kind) for line in lines] == [
+        ("SAG-VAE", OURS), ("linear", CANDIDATE), ("smoothing", CANDIDATE)]
+    assert [line.values["average_precision"][0] for line in lines] == [0.9, 0.8, 0.9]
+
+
+def test_what_was_tried_is_no_competitor():
+    both = record(row("t", "SAG-VAE", 0.5, "average_precision"), row("t", "lasso", 0.4, "average_precision"),
+                  row("t", "tried: 300 steps", 0.9, "average_precision"))
+    assert [(line.label, line.kind) for line in evidence.lines(both, "t")] == [
+        ("SAG-VAE", OURS), ("lasso", BASELINE), ("Tried: 300 steps", REFERENCE)]
+    assert [dot.value for dot in evidence.gains(both, "average_precision", None)] == pytest.approx([0.1])
+
+
 def test_headlines_come_from_the_records_that_are_there():
     karate = record(row("t", "SAG-VAE, per node", 0.97), row("t", "paper: SAG-VAE (dimension-wise)", 0.583))
     suite = record(row("a", "SAG-VAE", 0.95, "average_precision"), row("a", "lasso", 0.9, "average_precision"),
                    row("a", "product", 0.2, "average_precision"), row("a", "SAG-VAE", 0.01, "regret_ap"),
                    row("b", "SAG-VAE", 0.03, "regret_ap"))
-    assert evidence.headlines(None, None) == []
-    one, = evidence.headlines(karate, None)
+    assert evidence_headlines.headlines(None, None) == []
+    one, = evidence_headlines.headlines(karate, None)
     assert (one.value, round(one.delta, 3), one.reference) == (0.97, 0.387, "vs paper 0.583")
     # Task b has no AP of anybody: there is no mean over all tasks to speak of.
-    assert [item.value for item in evidence.headlines(None, suite)] == pytest.approx([0.02, 0.03])
+    assert [item.value for item in evidence_headlines.headlines(None, suite)] == pytest.approx([0.02, 0.03])
     suite["rows"] = suite["rows"][:-1]
-    first, *_ = evidence.headlines(None, suite)
+    first, *_ = evidence_headlines.headlines(None, suite)
     assert (first.value, round(first.delta, 3), first.reference) == (0.95, 0.05, "vs lasso")
 
 
