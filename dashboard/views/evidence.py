@@ -69,7 +69,7 @@ def table(name: str, styled, rows_pick: list[str], task_pick: dict[str, str] | N
                 state.put(state.TASK, task_pick[column])
 
     longest = max(map(len, styled.data[tables.METHOD]), default=0)
-    config = {tables.METHOD: st.column_config.TextColumn(pinned=True, width=190 if longest < 36 else 264)}
+    config = {tables.METHOD: st.column_config.TextColumn(pinned=True, width=190 if longest < 28 else 264)}
     for column in styled.columns[1:]:
         explained = next((words for title, words in tables.TITLES.values() if title == column), None)
         config[column] = st.column_config.Column(alignment="right", help=explained,
@@ -251,7 +251,7 @@ def provenance(file: str, record: Record) -> None:
     """What does not hold, and how to make the record again."""
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("What is not reproduced", anchor=False)
+        st.subheader("What to know, and what is not reproduced", anchor=False)
         notes = record.get("notes") or []
         for note in [notes] if isinstance(notes, str) else notes:
             st.markdown(f"- {parts.plain(note)}")

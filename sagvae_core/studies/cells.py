@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,8 +48,12 @@ class Measured:
 
 
 def measure_all(measure: Callable[[Cell], Measured], todo: list[Cell], kept: set[Cell],
-                finish: Callable[[Cell, dict[str, Any]], None], workers: int, quiet: bool, total: int) -> None:
-    """Measure ``todo`` and hand every cell's line to ``finish``; on any error but SagvaeError what is done first."""
+                finish: Callable[[Cell, dict[str, Any]], None], workers: int, quiet: bool, total: int,
+                together: Callable[[Cell], Hashable]) -> None:
+    """Measure ``todo`` and hand every cell's line to ``finish``; on any error but SagvaeError what is done first.
+
+    Cells with the same ``together`` share a fit that ``measure`` remembers: one process measures them all.
+    """
     from tqdm import tqdm
 
     with tqdm(total=total, initial=total - len(todo), unit="cell", disable=quiet, file=sys.stderr) as bar:
@@ -61,19 +66,32 @@ def measure_all(measure: Callable[[Cell], Measured], todo: list[Cell], kept: set
         from concurrent.futures import ProcessPoolExecutor, as_completed
         from multiprocessing import get_context
 
+        groups: dict[Hashable, list[Cell]] = {}
+        for cell in todo:
+            groups.setdefault(together(cell), []).append(cell)
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            futures = {pool.submit(_measure_one, measure, cell, cell in kept): cell for cell in todo}
+            futures = {pool.submit(_measure_several, measure, cells, [cell in kept for cell in cells]): cells
+                       for cells in groups.values()}
+
+            def take(future: Future) -> None:
+                for cell, entry in zip(futures[future], future.result(), strict=True):
+                    finish(cell, entry)
+
             try:
                 for future in as_completed(futures):
-                    finish(futures[future], future.result())
-                    bar.set_description(f"{futures[future].task} · {futures[future].method}")
-                    bar.update()
+                    take(future)
+                    bar.set_description(f"{futures[future][-1].task} · {futures[future][-1].method}")
+                    bar.update(len(futures[future]))
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # waits for the cells that are being measured
-                for future, cell in futures.items():
+                for future in futures:
                     if not future.cancelled() and future.exception() is None:
-                        finish(cell, future.result())
+                        take(future)
                 raise
+
+
+def _measure_several(measure: Callable[[Cell], Measured], cells: list[Cell], keep: list[bool]) -> list[dict[str, Any]]:
+    return [_measure_one(measure, cell, kept) for cell, kept in zip(cells, keep, strict=True)]
 
 
 def _measure_one(measure: Callable[[Cell], Measured], cell: Cell, keep: bool) -> dict[str, Any]:

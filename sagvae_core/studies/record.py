@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -32,7 +32,8 @@ ROW = ("task", "method", "setting", "metric", "mean", "sd", "n")
 def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measured], *, out: Path, command: str,
               seeds: Iterable[int], paper_rows: Iterable[dict[str, Any]] = (), notes: str | Sequence[str] | None = None,
               workers: int = 1, quiet: bool = False, keep_edges: Callable[[Cell], bool] | None = None,
-              worst: Sequence[str] = (), version: str = __version__) -> Path:
+              worst: Sequence[str] = (), together: Callable[[Cell], Hashable] = lambda cell: cell,
+              version: str = __version__) -> Path:
     """Measure all cells, write the record to ``out`` and return it.
 
     Every finished cell goes at once into ``<out>.partial.jsonl``; a run with the same name, command and ``version``
@@ -67,7 +68,7 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
             log.append(cell, entry)
 
     todo = [cell for cell in cells if cell not in log.entries]
-    measure_all(measure, todo, kept, finish, workers, quiet, len(cells))
+    measure_all(measure, todo, kept, finish, workers, quiet, len(cells), together)
     problems = [f"Not measured: {cell}: {failed[cell]}" for cell in cells if cell in failed]
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -62,6 +62,7 @@ def suite_study(out: Path, seeds: int = 5, nodes: tuple[int, ...] = (40, 100),
     names = ("gmrf-er-signed", "sem-nonlinear") if quick else (*TASKS, "karate")
     return run_study("suite", list(_cells(names, nodes, rows, chosen, quick)), measure, out=out, command=command,
                      seeds=chosen, notes=NOTES, workers=workers, quiet=quiet, worst=("regret_ap", "regret_f1"),
+                     together=lambda cell: (_draw(cell), cell.method),
                      keep_edges=lambda cell: cell.seed == FIRST_SEED and ("1000 rows" in cell.task or cell.quick))
 
 
@@ -83,10 +84,8 @@ def _cells(names: tuple[str, ...], nodes: tuple[int, ...], rows: tuple[int, ...]
 
 def measure(cell: Cell) -> Measured:
     """One method on one draw of one task."""
-    label, nodes, rows = cell.task.split(", ")
-    name, _, truth = label.partition(" (")
-    truth = truth.rstrip(")") or "graph"
-    draw = (name, int(nodes.split()[0]), int(rows.split()[0]), cell.seed)
+    truth = cell.task.split(", ")[0].partition(" (")[2].rstrip(")") or "graph"
+    draw = _draw(cell)
     learner = _fitted(*draw, cell.method, cell.quick)
     adjacency = _task(*draw)[1][truth]
     relation = "direct" if truth == "skeleton" else "conditional"
@@ -105,6 +104,12 @@ def measure(cell: Cell) -> Measured:
         result.metrics |= {"regret_ap": max(scored.values()) - scored[learner.variant_],
                            "regret_f1": result.metrics["f1_best"] - result.metrics["f1"]}
     return result
+
+
+def _draw(cell: Cell) -> tuple[str, int, int, int]:
+    """Name, nodes, rows and seed of the data that a cell's task was drawn from."""
+    label, nodes, rows = cell.task.split(", ")
+    return label.partition(" (")[0], int(nodes.split()[0]), int(rows.split()[0]), cell.seed
 
 
 @functools.lru_cache(maxsize=2)

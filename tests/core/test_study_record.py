@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -42,6 +43,10 @@ def fail_on_grid_two(cell: Cell) -> Measured:
     if (cell.task, cell.method, cell.seed) == ("grid", "two", 1):
         raise SagvaeError("The files are not here.")
     return measure(cell)
+
+
+def name_the_process(cell: Cell) -> Measured:
+    return Measured({"process": float(os.getpid())})
 
 
 def break_on_grid(cell: Cell) -> Measured:
@@ -178,6 +183,16 @@ def test_a_cell_that_cannot_be_measured_is_named_and_the_others_count(tmp_path, 
     assert record["notes"][0] in capsys.readouterr().err
     assert {task: {key[0]: value[2] for key, value in row.items()} for task, row in table(record, "f1").items()} == {
         "er": {"one": 3, "two": 3, "paper: one": None}, "grid": {"one": 3, "two": 2}}
+
+
+def test_cells_that_share_a_fit_are_measured_by_one_process(tmp_path):
+    cells = [Cell(f"{name} ({truth})", "one", "", 0) for name in map(str, range(12)) for truth in ("a", "b")]
+    path = study(tmp_path / "study.json", name_the_process, cells, keep_edges=None, paper_rows=[], workers=2,
+                 together=lambda cell: cell.task.split()[0])
+    processes = {task: next(iter(found.values()))[0] for task, found in table(read_record(path), "process").items()}
+    assert list(processes) == [cell.task for cell in cells], "the record keeps the order of the plan"
+    assert all(processes[f"{name} (a)"] == processes[f"{name} (b)"] for name in range(12))
+    assert os.getpid() not in processes.values()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
