@@ -83,7 +83,9 @@ def precision_recall(curves: Sequence[Curve], paper: Sequence[tuple[str, float, 
             hovertemplate="<b>the paper: %{customdata}</b><br>recall %{x:.3f}, precision %{y:.3f}<extra></extra>"))
     figure.update_layout(palette.layout_defaults(dark), height=height, hovermode="closest",
                          margin={"l": 56, "r": 8, "t": 8, "b": 0},
-                         legend={"orientation": "h", "x": 0, "y": -0.13, "yanchor": "top", "font": {"size": 12}})
+                         # A long legend in a narrow window scrolls: it must not squeeze the curves.
+                         legend={"orientation": "h", "x": 0, "y": -0.13, "yanchor": "top", "font": {"size": 12},
+                                 "maxheight": 0.34})
     axis = {"range": [0, 1.02], "tickvals": [0, 0.25, 0.5, 0.75, 1], "zeroline": False, "showgrid": True}
     figure.update_xaxes(axis, title={"text": "recall: share of the true edges found", "standoff": 6}, showgrid=False)
     figure.update_yaxes(axis, title={"text": "precision: share found that is true", "standoff": 6})
