@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.evidence import BASELINE, OURS, Record, grid, kind_of, knowledge, lines, losses, tasks, text
+from dashboard.evidence import BASELINE, OURS, Record, applies, kind_of, knowledge, lines, losses, tasks, text
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,21 @@ def _against_paper(record: Record) -> list[Headline]:
 
 
 def _against_baselines(record: Record) -> list[Headline]:
-    told = next(iter(knowledge(record)), None)
-    table = grid(record, "average_precision", told)
-    kinds = np.array([kind_of(method) for method in table.methods])
-    ours, others = table.means[kinds == OURS], table.means[kinds == BASELINE]
-    if not len(ours) or not np.isfinite(ours[0]):
+    told, count = next(iter(knowledge(record)), None), len(tasks(record))
+    found: dict[str, list[float]] = {}
+    for row in record["rows"]:
+        if row["metric"] == "average_precision" and applies(row["setting"], told):
+            found.setdefault(row["method"], []).append(row["mean"])
+    means = {method: float(np.mean(values)) for method, values in found.items() if len(values) == count}
+    ours = next((mean for method, mean in means.items() if kind_of(method) == OURS), None)
+    if ours is None:
         return []
-    delta = reference = None
-    if np.isfinite(others).any():
-        best = int(np.nanargmax(others))
-        delta = ours[0] - others[best]
-        reference = f"vs {[label for label, kind in zip(table.labels, kinds, strict=True) if kind == BASELINE][best]}"
-    return [Headline("Suite, mean AP", float(ours[0]), delta, reference,
-                     f"Average precision over {len(tasks(record))} tasks with a known graph, against the baseline "
-                     "with the best mean over the same tasks.")]
+    others = {mean: method for method, mean in means.items() if kind_of(method) == BASELINE}
+    best = max(others, default=None)
+    return [Headline("Suite, mean AP", ours, None if best is None else ours - best,
+                     None if best is None else f"vs {others[best]}",
+                     f"Average precision over {count} tasks with a known graph, against the baseline with the best "
+                     "mean over the same tasks.")]
 
 
 def _regrets(record: Record) -> list[Headline]:

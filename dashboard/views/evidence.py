@@ -155,8 +155,10 @@ def suite(name: str, record: Record) -> None:
                             key="gains", config={"displayModeBar": False},
                             alt="Difference to the best baseline, by task")
             st.caption("Right of the line SAG-VAE is ahead. The bars are one standard deviation of the difference.")
-    task = choose_task([task for task in evidence.tasks(record)
-                        if size in (evidence.ALL_SIZES, evidence.family_and_size(task)[1])], "Task, in detail")
+    options = [task for task in evidence.tasks(record)
+               if size in (evidence.ALL_SIZES, evidence.family_and_size(task)[1])]
+    task = choose_task(options, "Task, in detail", next((one for one in drawn_tasks(name, record) if one in options),
+                                                        None))
     rows = evidence.lines(record, task, told)
     if tried := [line for line in rows if line.method.startswith("tried: ")]:
         st.caption("AP of changes to SAG-VAE that were tried on this task and not kept: " + ", ".join(
