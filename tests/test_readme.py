@@ -36,7 +36,7 @@ def test_example_runs(code, tmp_path):
     assert len([line for line in code.splitlines() if line.strip()]) <= 15, "short enough to read"
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run([sys.executable, "-c", SHORTER + code], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=180, env=os.environ | {"PYTHONPATH": path})
+                          timeout=900, env=os.environ | {"PYTHONPATH": path})
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) >= code.count("print(")
     assert not list(tmp_path.iterdir()), "it leaves nothing behind"

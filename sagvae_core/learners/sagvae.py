@@ -32,6 +32,7 @@ from .evidence import (
 
 VARIANTS = ("linear", "nonlinear", "smoothing")
 RELATIONS = ("conditional", "direct")
+_SMALL = 200  # nodes
 
 
 class SAGVAERelations(RelationLearner):
@@ -113,7 +114,13 @@ class SAGVAERelations(RelationLearner):
         train = TrainConfig(stages=(StageConfig(epochs=epochs, constant_share=0.6, final_rate=0.05, **stage),),
                             batch_size=batch_size, clip_norm=10.0, temperature=(1.0, 0.3), seed=self.seed,
                             device=self.device)
-        Trainer(model, train).fit(torch.as_tensor(x, dtype=torch.float32))
+        threads = torch.get_num_threads()
+        # Several threads for matrices this small only wait for each other, on a busy machine for minutes.
+        torch.set_num_threads(1 if config.num_nodes <= _SMALL else threads)
+        try:
+            Trainer(model, train).fit(torch.as_tensor(x, dtype=torch.float32))
+        finally:
+            torch.set_num_threads(threads)
         return model.cpu()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import multivariate_normal
 from sklearn.metrics import average_precision_score
 
@@ -59,6 +60,16 @@ def test_the_seed_decides_everything(gaussian):
     first, again, other = (SAGVAERelations(variant="linear", steps=60, seed=seed).fit(x).scores_ for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0
+
+
+def test_the_number_of_threads_is_left_as_it_was(gaussian):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        SAGVAERelations(variant="linear", steps=2).fit(gaussian[0].x)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_a_known_density_names_exactly_as_many_edges(gaussian):
