@@ -18,10 +18,13 @@ def get(key: str, default):
     return st.session_state.setdefault(key, default)
 
 
-def forget_unless(key: str, options) -> None:
-    """Drop a widget's value that its options no longer hold: the widget starts with its first one again."""
+def fit_to(key: str, options, first=None) -> None:
+    """Give a widget whose value its options no longer hold the ``first`` one.
+
+    It has to be set: where the value is only dropped, the browser goes on showing the old one.
+    """
     if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]
+        st.session_state[key] = first if first in options else options[0]
 
 
 def add(key: str, amount: int) -> None:

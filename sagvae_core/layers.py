@@ -14,7 +14,7 @@ from torch import Tensor, nn
 _SMALLEST_SUM = 1e-12  # keeps 0/0 out of rows without a neighbour; far below any probability that matters
 
 ACTIVATION_FUNCTIONS = {"relu": torch.relu, "tanh": torch.tanh, "elu": nn.functional.elu,
-                        "softplus": nn.functional.softplus, "identity": lambda x: x, "sigmoid": torch.sigmoid}
+                        "softplus": nn.functional.softplus, "identity": nn.Identity(), "sigmoid": torch.sigmoid}
 
 
 def normalise_adjacency(adjacency: Tensor, mode: str = "row", self_loops: bool = True) -> Tensor:

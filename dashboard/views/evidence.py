@@ -36,7 +36,7 @@ def choose_told(record: Record, task: str | None = None) -> str | None:
     options = evidence.knowledge(record, task)
     if len(options) < 2:
         return options[0] if options else None
-    state.forget_unless(state.TOLD, options)
+    state.fit_to(state.TOLD, options)
     return st.segmented_control("What the methods are told", options, key=state.TOLD, default=options[0], required=True,
                                 format_func=str.capitalize, bind="query-params",
                                 help="The number of edges, given to all methods or to none. The paper gives it to "
@@ -44,9 +44,9 @@ def choose_told(record: Record, task: str | None = None) -> str | None:
 
 
 def choose_task(options: list[str], label: str = "Task", first: str | None = None) -> str:
-    state.forget_unless(state.TASK, options)
-    return st.selectbox(label, options, options.index(first) if first in options else 0, key=state.TASK,
-                        bind="query-params", width=420)
+    state.fit_to(state.TASK, options, first)
+    start = options.index(first) if first in options and state.TASK not in st.session_state else 0
+    return st.selectbox(label, options, start, key=state.TASK, bind="query-params", width=420)
 
 
 def drawn_tasks(name: str, record: Record) -> list[str]:
@@ -112,7 +112,7 @@ def by_task(name: str, record: Record) -> None:
 
 def choose_size(record: Record) -> str:
     options = evidence.sizes(record)
-    state.forget_unless(state.SIZE, options)
+    state.fit_to(state.SIZE, options)
     return st.selectbox("Size", options, key=state.SIZE, bind="query-params", width=240,
                         format_func=lambda size: size or "as it is") if len(options) > 1 else evidence.ALL_SIZES
 
@@ -180,7 +180,7 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
         st.caption("No single edges were kept of this task" + (f", but of {', '.join(near)}." if near else "."))
         return
     labels = list(kept)
-    state.forget_unless(state.METHOD, labels)
+    state.fit_to(state.METHOD, labels)
     left, right = st.columns(2, gap="large")
     with right:
         st.subheader("Hits, misses, false edges", anchor=False)

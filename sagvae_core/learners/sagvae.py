@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -82,6 +83,8 @@ class SAGVAERelations(RelationLearner):
         if self.variant != "auto" and self.variant not in VARIANTS:
             raise expected("variant", "'auto', " + ", ".join(map(repr, VARIANTS)), repr(self.variant))
         _check_relation(self.relation)
+        if not isinstance(self.steps, Integral) or self.steps < 1:
+            raise expected("steps", "a whole number of at least 1", repr(self.steps))
         ranks = normal_scores(x)
         fits = {}
         for variant in VARIANTS if self.variant == "auto" else (self.variant,):

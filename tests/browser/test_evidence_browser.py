@@ -87,6 +87,20 @@ def test_a_click_on_a_row_shows_that_methods_graph(new_page):
     no_error(page)
 
 
+def test_another_study_shows_its_own_task_and_method(new_page):
+    page = new_page()
+    go(page, "Evidence")
+    settled(page)
+    choose(page, "method", "All edges")
+    settled(page)
+    study(page, "Suite")
+    task = keyed(page, "task").get_by_role("combobox")
+    page.get_by_role("heading", name="Against the best baseline of each task").wait_for()
+    assert "nodes" in task.input_value() and "karate" not in task.input_value()
+    assert keyed(page, "method").get_by_role("combobox").input_value() in ("SAG-VAE", "All edges")
+    no_error(page)
+
+
 def test_the_address_keeps_study_and_method(new_page):
     page = new_page()
     go(page, "Evidence")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,18 @@ def test_the_seed_decides_everything(gaussian):
     first, again, other = (SAGVAERelations(variant="linear", steps=60, seed=seed).fit(x).scores_ for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0
+
+
+def test_a_fitted_learner_can_be_pickled(gaussian):
+    again = pickle.loads(pickle.dumps(gaussian[1]))
+    np.testing.assert_array_equal(again.edges_, gaussian[1].edges_)
+    np.testing.assert_array_equal(again.model_.edge_posterior, gaussian[1].model_.edge_posterior)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, "x"])
+def test_steps_are_a_number_of_steps(steps):
+    with pytest.raises(SagvaeError, match="steps must be a whole number of at least 1, got"):
+        SAGVAERelations(steps=steps).fit(chain_rows(20))
 
 
 def test_the_number_of_threads_is_left_as_it_was(gaussian):
