@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import evidence, evidence_edges, figures, figures_evidence, parts, records, resources, state
+from dashboard import evidence, evidence_edges, evidence_parts, figures, figures_evidence, parts, records, state
 from dashboard import evidence_tables as tables
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
 from dashboard.evidence_headlines import headlines as found_headlines
@@ -14,7 +14,6 @@ STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)",
            "labels": "Without labels"}
 FILES = {"labels": "suite"}  # the record behind a choice, where it has another name
 CUTS = ("own threshold", "top K")
-SAMPLES = 4  # of each model in Figure 3
 
 
 def headlines() -> None:
@@ -107,7 +106,7 @@ def by_task(name: str, record: Record) -> None:
     st.caption(" ".join(said))
     curves_and_graph(name, record, task, rows)
     if name == "karate" and len({line.method for line in rows}) > 1:  # not below an ablation
-        paper_figures(rows)
+        evidence_parts.paper_figures(rows)
 
 
 def choose_size(record: Record) -> str:
@@ -219,56 +218,6 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
                    + ("; diamonds are the paper's numbers." if paper else "."))
 
 
-def paper_figures(rows: list[Line]) -> None:
-    """Figures 1 and 3 of the paper, from the shipped karate models."""
-    infos = [info for info in resources.run_infos()[0]
-             if info.shipped and info.has_model and info.has_graph and info.dataset == "karate"]
-    if not infos:
-        return
-    codes = {info.name: resources.run_config(info.key).model.latent for info in infos}
-    infos.sort(key=lambda info: codes[info.name] != "per_node")
-    with st.skeleton(height=600):
-        drawn, nodes = resources.positions(infos[0].key, 0), resources.nodes(infos[0].key)
-        posterior = resources.edge_posterior(infos[0].key)
-        samples = [(codes[info.name].replace("_", " "), resources.samples(info.key, SAMPLES),
-                    resources.edge_posterior(info.key)) for info in infos]
-    st.subheader("Figure 1: positions and links", anchor=False)
-    shown = [0, 1, drawn.unseen]
-    st.plotly_chart(
-        figures.figure_one(drawn.truth[shown], drawn.reconstruction[shown], nodes.truth, posterior, 0.5, nodes.groups,
-                           [drawn.titles[pattern] for pattern in shown], 2, dark=DARK), key="figure_one",
-        config={"displayModeBar": False}, alt="True and reconstructed positions of the club's members, by pattern")
-    errors = [f"{parts.plain(line.label)} {evidence.text(line.values['mse_unseen'], 4)}"
-              + (f" (without a graph {evidence.text(line.values['mse_unseen_identity'], 4)})"
-                 if "mse_unseen_identity" in line.values else "") for line in rows if "mse_unseen" in line.values]
-    st.caption("Three of the five patterns; the model never saw the right one. All 34 members, two clubs, one colour "
-               "each." + (f" Mean squared error there: {'; '.join(errors)}." if errors else ""))
-    st.subheader("Figure 3: new positions, drawn from the models", anchor=False)
-    st.plotly_chart(figures_evidence.figure_three(samples, nodes.groups, DARK), key="figure_three",
-                    config={"displayModeBar": False}, alt="Positions sampled from each karate model")
-    st.caption("Rows nobody observed: z is drawn from the prior, the links are those the model has learned.")
-
-
-def provenance(file: str, record: Record) -> None:
-    """What does not hold, and how to make the record again."""
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("What to know, and what is not reproduced", anchor=False)
-        notes = record.get("notes") or []
-        for note in [notes] if isinstance(notes, str) else notes:
-            st.markdown(f"- {parts.plain(note)}")
-        if not notes:
-            st.caption("The record says nothing of that kind.")
-    with right:
-        st.subheader("How it was made", anchor=False)
-        st.code(record["command"], language="sh")
-        versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-        st.caption(parts.plain(f"{evidence.seeds_text(record['seeds'])}. "
-                               f"{parts.duration(record['seconds'])} of computing. {versions}."))
-        st.download_button("Download the record", records.path(file).read_bytes(), f"{file}.json", "application/json",
-                           icon=":material/download:", on_click="ignore", key="download")
-
-
 @st.fragment
 @parts.guard()
 def show(name: str) -> None:
@@ -285,7 +234,7 @@ def show(name: str) -> None:
         return
     with parts.guard():  # a broken file of edges takes neither the table above it nor the command below
         (suite if file == "suite" else by_task)(name, record)
-    provenance(file, record)
+    evidence_parts.provenance(file, record)
 
 
 parts.heading("Evidence", "How right are the relations? Every claim with its spread, the paper's number, and the "

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from find_browser import find_browser
 from handling import settled
+from serving import serving
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 60_000  # ms; a training may run beside the tests
 
 
@@ -37,34 +29,8 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(runs_folder: Path) -> Iterator[str]:
     """Address of the app."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    log = runs_folder.with_name("server.log")
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)], cwd=ROOT,
-            env=os.environ | {"SAGVAE_RUNS": str(runs_folder), "PYTHONUNBUFFERED": "1"}, stdout=output, stderr=output,
-            start_new_session=True)
-    address = f"http://localhost:{port}"
-    try:
-        end = time.monotonic() + 120
-        while not _healthy(address):
-            assert process.poll() is None, f"the server ended:\n{log.read_text()}"
-            assert time.monotonic() < end, f"the server does not answer:\n{log.read_text()}"
-            time.sleep(0.2)
+    with serving(runs_folder.with_name("server.log"), SAGVAE_RUNS=str(runs_folder)) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address + "/_stcore/health", timeout=2) as answer:
-            return answer.read() == b"ok"
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.fixture(scope="session")

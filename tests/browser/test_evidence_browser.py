@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-
 import evidence_records as made
 import pytest
 from handling import changed, choose, go, keyed, no_error, overflow, settled
-
-ROOT = Path(__file__).parents[2]
+from serving import serving
 
 
 @pytest.fixture(scope="module")
@@ -23,32 +13,9 @@ def server(tmp_path_factory):
     """An app of this module's own: its studies are small and known."""
     folder = tmp_path_factory.mktemp("evidence")
     made.write_all(folder / "studies")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)], cwd=ROOT,
-        env=os.environ | {"SAGVAE_RUNS": str(folder / "runs"), "SAGVAE_STUDIES": str(folder / "studies")},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    address = f"http://localhost:{port}"
-    try:
-        end = time.monotonic() + 120
-        while not _healthy(address):
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < end, "the server does not answer"
-            time.sleep(0.2)
+    with serving(folder / "server.log", SAGVAE_RUNS=str(folder / "runs"),
+                 SAGVAE_STUDIES=str(folder / "studies")) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address + "/_stcore/health", timeout=2) as answer:
-            return answer.read() == b"ok"
-    except OSError:
-        return False
 
 
 def study(page, name: str) -> None:
