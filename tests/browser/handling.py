@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 
+_CALM = 400  # ms; a click reaches the server a little later, and one run of the script may ask for another
+
+# The script is at rest, something is drawn and no skeleton is left, and all of that for a while.
+_SETTLED = """calm => {
+    const still = document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
+        && document.querySelector('[data-testid=stHeading]') && !document.querySelector('[data-testid=stSkeleton]');
+    window.stillSince = still ? window.stillSince ?? performance.now() : null;
+    return still && performance.now() - window.stillSince >= calm;
+}"""
+
+
 def settled(page) -> None:
-    """Wait until the script has run to its end and the page is drawn."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    page.get_by_test_id("stHeading").first.wait_for()
-    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    """Wait until the script has run to its end, the page is drawn, and it stays so."""
+    page.evaluate("() => { window.stillSince = null; }")
+    page.wait_for_function(_SETTLED, arg=_CALM)
 
 
 def go(page, title: str) -> None:
@@ -29,6 +39,7 @@ def keyed(page, key: str):
 
 def choose(page, key: str, text: str) -> None:
     """Select an option by what it says."""
+    settled(page)  # a box that is drawn again closes its list
     box = keyed(page, key).get_by_role("combobox")
     box.click()
     box.fill(text)  # a long list draws only the options in view
