@@ -16,7 +16,8 @@ from dashboard.evidence_edges import square as as_square
 from sagvae_core.data import load_dataset
 from sagvae_core.errors import expected
 from sagvae_core.runs import shipped_folder
-from sagvae_core.studies.record import pairs, read_edges, read_record
+from sagvae_core.studies.reading import read_edges, read_record
+from sagvae_core.studies.record import pairs
 
 Edges = dict[tuple[str, str, str], Found]
 

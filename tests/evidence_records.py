@@ -9,7 +9,8 @@ import numpy as np
 
 from sagvae_core.data import load_dataset
 from sagvae_core.data.base import derived_seed
-from sagvae_core.studies.record import Cell, Measured, edge_metrics, pairs, run_study
+from sagvae_core.studies.cells import Cell, Measured
+from sagvae_core.studies.record import edge_metrics, pairs, run_study
 
 KNOWN, UNKNOWN = "density known", "density unknown"
 NODE, SAMPLE = "SAG-VAE, per node", "SAG-VAE, per sample"

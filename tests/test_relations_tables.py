@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sagvae_core.studies import karate, suite, tables
-from sagvae_core.studies.record import ROW
+from sagvae_core.studies.reading import ROW
 
 ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "assets" / "studies"
@@ -92,7 +92,7 @@ def test_no_record_is_an_empty_text(tmp_path):
 
 @pytest.mark.parametrize("name", ["karate", "suite", "graphs"])
 def test_the_committed_records_are_of_fresh_seeds(name):
-    from sagvae_core.studies.record import read_record
+    from sagvae_core.studies.reading import read_record
 
     path = STUDIES / f"{name}.json"
     if not path.is_file():

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base import RelationLearner
+from .base import RelationLearner, normal_scores
 from .classical import AbsoluteCorrelation, AllEdges, GraphicalLasso, PairwiseProduct, PartialCorrelation
-from .sagvae import SAGVAERelations, normal_scores
+from .sagvae import SAGVAERelations
 from .smooth import SmoothGraph
 from .vgae import VGAE, edge_share
 

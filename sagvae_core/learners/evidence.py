@@ -12,50 +12,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-
-from ..layers import normalise_adjacency
 
 _RIDGE = 0.03  # of each feature's variance: what codes of finite precision (the KL of eq. 4) do to a regression
 _LARGEST_R2 = 1 - 1e-9
 
 
-def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, prior_log_odds: float) -> np.ndarray:
-    """Log-odds of every edge given the others, in nats.
+def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
+                  prior_log_odds: float) -> dict[str, np.ndarray]:
+    """Log-odds of every edge given the others, in nats, for both meanings of an edge.
 
-    The two regressions of an edge (i on j, j on i) see the same dependence twice, so their gains are averaged. A pair
-    can be tested given either end's neighbours, those of both, or the common ones: a graph learned from few rows has
-    too few neighbours for the one and too many for the other, so the gains are averaged over these four. The price is
-    the BIC's: half a log M for each of its Q coefficients a channel.
+    The two regressions of an edge (i on j, j on i) see the same dependence twice, and each can be given either end's
+    neighbours; all four gains are averaged. The price is the BIC's: half a log M for each of the Q coefficients a
+    channel.
 
     Args:
         x: (M, N, C) centred rows.
         features: (M, N, Q) functions of each node's own value.
-        graph: bool (N, N), the learned graph; each pair is tested given the others. Of an empty graph the evidence is
-            the marginal one, that two columns depend on each other at all.
+        graph: bool (N, N), the learned graph; each pair is tested given the others.
         prior_log_odds: log-odds of an edge before any data.
 
     Returns:
-        (N, N) symmetric; 0 is the natural threshold.
+        Two symmetric (N, N), with 0 as natural threshold. "conditional": two columns depend on each other given all
+        others. "direct": and neither given none nor without any one neighbour less do they stop to, as two causes of
+        one effect do once it is not held fixed (the idea of the PC algorithm, Spirtes and Glymour 1991).
     """
     rows, nodes, channels = x.shape
-    count = features.shape[2]
     moments = _Moments(x, features)
     neighbours = [np.flatnonzero(line) for line in graph]
-    own = np.zeros((nodes, nodes))  # gain of regressing the row's node, given its neighbours, on the column's
-    for i in range(nodes):
-        own[i] = moments.gains(i, np.arange(nodes), neighbours[i])
-        for j in neighbours[i]:  # without j itself in the model that it is tested against
-            own[i, j] = moments.gains(i, [j], neighbours[i][neighbours[i] != j])[0]
-    shared = (own + own.T) / 2
+    price = prior_log_odds - 0.5 * features.shape[2] * channels * np.log(rows)
+    given = np.stack([moments.all_gains(i, neighbours[i]) for i in range(nodes)])  # of i's own neighbours
     for i, j in zip(*np.triu_indices(nodes, k=1), strict=True):
-        gains = []
-        for given in (graph[i] | graph[j], graph[i] & graph[j]):
-            chosen = np.flatnonzero(given)
-            chosen = chosen[(chosen != i) & (chosen != j)]
-            gains += [moments.gains(i, [j], chosen)[0], moments.gains(j, [i], chosen)[0]]
-        shared[i, j] = shared[j, i] = (shared[i, j] + np.mean(gains)) / 2
-    return shared + prior_log_odds - 0.5 * count * channels * np.log(rows)
+        for target, other in ((i, j), (j, i)):  # of the other end's
+            chosen = neighbours[other][neighbours[other] != target]
+            given[target, other] = (given[target, other] + moments.gains(target, [other], chosen)[0]) / 2
+    conditional = (given + given.T) / 2
+    direct = conditional
+    marginal = np.stack([moments.all_gains(i, neighbours[i][:0]) for i in range(nodes)])
+    fewer = np.full((nodes, nodes), np.inf)
+    for i in range(nodes):
+        for left_out in neighbours[i]:
+            fewer[i] = np.minimum(fewer[i], moments.all_gains(i, neighbours[i][neighbours[i] != left_out]))
+    for least in (marginal, fewer):
+        direct = np.minimum(direct, (least + least.T) / 2)
+    return {"conditional": conditional + price, "direct": direct + price}
 
 
 class _Moments:
@@ -84,6 +83,16 @@ class _Moments:
         explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
         share = explained / np.maximum(left[:size, :size].diagonal(), 1e-12)
         return -0.5 * self.rows * np.log1p(-np.clip(share, 0, _LARGEST_R2)).sum(axis=1)
+
+    def all_gains(self, target: int, given: np.ndarray) -> np.ndarray:
+        """:meth:`gains` of every node, each given the others of ``given``, (N,); 0 for ``target`` itself."""
+        found = np.zeros(self.nodes)
+        free = np.setdiff1d(np.arange(self.nodes), [*given, target])
+        if len(free):
+            found[free] = self.gains(target, free, given)
+        for candidate in given:
+            found[candidate] = self.gains(target, [candidate], given[given != candidate])[0]
+        return found
 
     def _left(self, wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Second moments of what a ridge regression on ``given`` leaves of the ``wanted`` columns."""
@@ -133,31 +142,6 @@ def covariance_selection(covariance: np.ndarray, graph: np.ndarray, sweeps: int 
         if np.abs(fitted - before).max() < 1e-5:
             break
     return fitted
-
-
-def smoothing_covariance(covariance: np.ndarray, graph: np.ndarray, steps: int = 300) -> np.ndarray:
-    """The maximum-likelihood covariance S diag(d) Sᵀ + s² I of independent sources smoothed over ``graph``.
-
-    S = Â² with Â = D^-½(A + I)D^-½, the two symmetric graph convolutions of section 4.1 without their nonlinearity;
-    the N + 1 variances d and s² are fitted by Adam to the second moments ``covariance`` (N, N).
-    """
-    smoother = normalise_adjacency(torch.as_tensor(graph, dtype=torch.float64), "symmetric")
-    smoother = smoother @ smoother
-    target, eye = torch.as_tensor(covariance), torch.eye(len(covariance), dtype=torch.float64)
-    log_sources = torch.zeros(len(covariance), dtype=torch.float64, requires_grad=True)
-    log_noise = torch.tensor(-1.0, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.Adam([log_sources, log_noise], lr=0.05)
-
-    def fitted() -> torch.Tensor:
-        return (smoother * log_sources.exp()) @ smoother.T + (log_noise.exp() + 1e-6) * eye
-
-    for _ in range(steps):
-        lower = torch.linalg.cholesky(fitted())
-        loss = 0.5 * torch.cholesky_solve(target, lower).trace() + lower.diagonal().log().sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return fitted().detach().numpy()
 
 
 def gaussian_density(fitted: np.ndarray, covariance: np.ndarray) -> float:

@@ -22,9 +22,10 @@ from ..data.tu import PAPER_SIZES, TUGraph, load_tu_graphs, noisy_copies
 from ..model import SAGVAE
 from ..presets import run_config
 from ..training import Trainer
+from .cells import Cell, Measured
 from .graph_oracles import ORACLES, SHUFFLED, lessons_from, measure_oracle
 from .karate import KNOWN, UNKNOWN, measured
-from .record import Cell, Measured, pairs, run_study
+from .record import pairs, run_study
 
 FIRST_SEED = 1001
 COPIES = 400

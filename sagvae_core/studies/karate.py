@@ -20,7 +20,8 @@ from ..metrics import reconstruction_scores, summarise
 from ..presets import run_config
 from ..settings import with_epochs
 from ..training import Trainer
-from .record import Cell, Measured, edge_metrics, pairs, run_study
+from .cells import Cell, Measured
+from .record import edge_metrics, pairs, run_study
 
 FIRST_SEED = 1001
 GENERATORS = {"karate, symmetric generator": "symmetric", "karate, row generator": "row"}

@@ -1,4 +1,4 @@
-"""What all studies share: the run over their cells, and the record it ends in.
+"""What all studies share: the run over their cells, and the record it ends in; :mod:`.reading` reads it.
 
 A cell is one method on one task with one seed. The record is JSON, ``{study, command, versions, seeds, seconds, rows,
 notes}``, its rows in long form: ``task, method, setting, metric, mean, sd, n``, over the seeds. Beside it may lie a
@@ -21,12 +21,11 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..checkpoint import read_json, write_json
+from ..checkpoint import write_json
 from ..errors import SagvaeError, expected
 from ..metrics import edge_scores
 from .cells import Cell, CellLog, Measured, measure_all
-
-ROW = ("task", "method", "setting", "metric", "mean", "sd", "n")
+from .reading import ROW, check_row, read_record, scores_name
 
 
 def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measured], *, out: Path, command: str,
@@ -49,16 +48,21 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
             task all of one seed.
 
     Raises:
-        SagvaeError: a cell comes twice, edges of several seeds of a task are to be kept, or every cell failed.
+        SagvaeError: a cell comes twice, edges of several seeds of a task are to be kept, ``out`` cannot be written or
+            holds something else than a record, or every cell failed.
     """
     cells, out = list(cells), Path(out)
     paper = [{"sd": None, "n": None} | row for row in paper_rows]
     kept = {cell for cell in cells if keep_edges is not None and keep_edges(cell)}
     _check_plan(cells, kept, out, workers)
     for row in paper:
-        _check_row(row, "paper_rows")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    log = CellLog(out, {"study": name, "command": command, "version": version}, kept)
+        check_row(row, "paper_rows")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        log = CellLog(out, {"study": name, "command": command, "version": version}, kept)
+    except OSError as error:
+        raise expected("out", "a path in a folder that can be written", f"{out} ({error.strerror})",
+                       "Choose another with --out.") from None
     failed: dict[Cell, str] = {}
 
     def finish(cell: Cell, entry: dict[str, Any]) -> None:
@@ -135,89 +139,6 @@ def edge_metrics(scores: Any, threshold: float, truth: Any) -> dict[str, float]:
         "f1_top_k": float(top / total), "f1_best": float(best.max()), "all_edges_f1": found["all_edges_f1"]}
 
 
-# ---------------------------------------------------------------------- reading
-
-def read_record(path: Path | str) -> dict[str, Any]:
-    """A study's record, its shape checked.
-
-    Raises:
-        SagvaeError: the file is missing, no JSON, or not of a record's shape.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise expected(str(path), "the record of a study", "no such file", "`sagvae study --help` lists the studies.")
-    return _checked(read_json(path), path.name)
-
-
-def read_edges(record: Path | str) -> dict[Cell, Measured]:
-    """The kept scores (float32) and truths (bool) of the study whose record is at that path; empty if it kept none."""
-    from safetensors import safe_open
-
-    path = Path(record).with_suffix(".safetensors")
-    if not path.is_file():
-        return {}
-    with safe_open(path, "numpy") as file:
-        kept = [(Cell(**entry["cell"]), entry["threshold"]) for entry in json.loads(file.metadata()["cells"])]
-        return {cell: Measured({}, file.get_tensor(_scores_name(cell)),
-                               file.get_tensor(f"truth/{cell.task}").astype(bool), threshold)
-                for cell, threshold in kept}
-
-
-def table(record: dict[str, Any], metric: str) -> dict[str, dict[tuple[str, str], tuple]]:
-    """Task -> (method, setting) -> (mean, sd or None, n or None) of one metric, in the record's order."""
-    found: dict[str, dict[tuple[str, str], tuple]] = {}
-    for row in record["rows"]:
-        if row["metric"] == metric:
-            found.setdefault(row["task"], {})[row["method"], row["setting"]] = (row["mean"], row["sd"], row["n"])
-    return found
-
-
-def markdown_table(record: dict[str, Any], metric: str, tasks: Sequence[str] | None = None,
-                   methods: Sequence[tuple[str, str]] | None = None, digits: int = 3) -> str:
-    """One metric as a Markdown table: a line a (method, setting), a column a task, cells as "0.962 ± 0.011".
-
-    ``tasks`` and ``methods`` choose and order; without them all, in the record's order.
-    """
-    values = table(record, metric)
-    tasks = list(values) if tasks is None else tasks
-    if methods is None:
-        methods = list(dict.fromkeys(key for task in tasks for key in values.get(task, {})))
-    lines = [["method", *tasks], ["---"] * (len(tasks) + 1)]
-    for key in methods:
-        lines.append([", ".join(filter(None, key)), *(_text(values.get(task, {}).get(key), digits) for task in tasks)])
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _text(value: tuple | None, digits: int) -> str:
-    if value is None:
-        return ""
-    mean, sd, _ = value
-    return f"{mean:.{digits}f}" + ("" if sd is None else f" ± {sd:.{digits}f}")
-
-
-def _checked(record: Any, name: str) -> dict[str, Any]:
-    keys = {"study", "command", "versions", "seeds", "seconds", "rows"}
-    if not isinstance(record, dict) or not keys <= set(record) or not isinstance(record["rows"], list):
-        raise expected(name, "a study's record with " + ", ".join(sorted(keys)), _keys(record))
-    for row in record["rows"]:
-        _check_row(row, name)
-    return record
-
-
-def _check_row(row: Any, name: str) -> None:
-    if not isinstance(row, dict) or set(row) != set(ROW):
-        raise expected(f"a row of {name}", "an object with " + ", ".join(ROW), _keys(row))
-    numbers = [row["mean"], *(row[key] for key in ("sd", "n") if row[key] is not None)]
-    if not all(isinstance(row[key], str) for key in ROW[:4]) or not all(isinstance(x, int | float) for x in numbers):
-        raise expected(f"a row of {name}", "of four texts and numbers", row)
-
-
-def _keys(value: Any) -> str:
-    return ", ".join(map(str, value)) or "nothing" if isinstance(value, dict) else type(value).__name__
-
-
-# ---------------------------------------------------------------------- writing
-
 def _check_plan(cells: list[Cell], kept: set[Cell], out: Path, workers: int) -> None:
     if not cells:
         raise expected("cells", "at least one", "none")
@@ -225,16 +146,18 @@ def _check_plan(cells: list[Cell], kept: set[Cell], out: Path, workers: int) -> 
         raise expected("cells", "all different", f"{next(cell for cell in cells if cells.count(cell) > 1)} twice")
     if out.suffix != ".json":
         raise expected("out", "a path that ends in .json", out)
+    if out.is_file():
+        try:
+            read_record(out)
+        except (SagvaeError, ValueError):
+            raise expected("out", "a new file or a study's record", f"{out}, which is neither",
+                           "It would be overwritten: choose another with --out.") from None
     if workers < 1:
         raise expected("workers", "at least 1", workers)
     for task in {cell.task for cell in kept}:  # its graph is stored once, and may be another one with another seed
         found = sorted({cell.seed for cell in kept if cell.task == task})
         if len(found) > 1:
             raise expected(f"keep_edges on {task!r}", "of one seed", f"seeds {found}")
-
-
-def _scores_name(cell: Cell) -> str:
-    return f"scores/{cell.task}/{cell.method}/{cell.setting}"
 
 
 def _write_edges(path: Path, entries: dict[Cell, dict[str, Any]]) -> None:
@@ -249,7 +172,7 @@ def _write_edges(path: Path, entries: dict[Cell, dict[str, Any]]) -> None:
         if not np.array_equal(tensors.setdefault(f"truth/{cell.task}", truth), truth):
             raise expected(f"the true graph of {cell.task!r}", "the same for all methods", f"another one for {cell}",
                            "Give the two graphs tasks of their own.")
-        tensors[_scores_name(cell)] = np.array(entry["scores"], dtype=np.float32)
+        tensors[scores_name(cell)] = np.array(entry["scores"], dtype=np.float32)
     index = [{"cell": asdict(cell), "threshold": entry["threshold"]} for cell, entry in entries.items()]
     temporary = path.with_name(path.name + ".new")
     save_file(tensors, temporary, {"cells": json.dumps(index)})

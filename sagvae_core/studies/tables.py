@@ -12,7 +12,7 @@ import numpy as np
 
 from ..runs import shipped_folder
 from .karate import GENERATORS, KNOWN
-from .record import read_record, table
+from .reading import read_record, table
 from .suite import BASELINES, OURS, TRIED
 
 REFERENCE_SIZE = "40 nodes, 1000 rows"  # the README's example; all others are in the record and on the Evidence page

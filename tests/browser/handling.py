@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 _CALM = 400  # ms; a click reaches the server a little later, and one run of the script may ask for another
 
 # The script is at rest, something is drawn and no skeleton is left, and all of that for a while.

@@ -15,7 +15,11 @@ from sagvae_core.learners import (
     SmoothGraph,
     classical,
 )
-from sagvae_core.learners.classical import critical_correlation
+from sagvae_core.learners.classical import (
+    critical_correlation,
+    least_partial_correlation,
+    partial_correlation,
+)
 from sagvae_core.metrics import edge_scores
 
 CORRELATION_TYPES = (AbsoluteCorrelation, PartialCorrelation, GraphicalLasso)
@@ -43,6 +47,36 @@ def test_a_direct_relation_is_told_from_an_indirect_one(chain):
     assert (PartialCorrelation().fit(rows).edges_ == truth).all()
     assert AbsoluteCorrelation().fit(rows).edges_[0, 2]  # over one column in between
     assert AllEdges().fit(rows).edges_.sum() == 56
+
+
+@pytest.mark.parametrize("learner", [PartialCorrelation, GraphicalLasso])
+def test_the_precision_behind_the_scores_is_kept(learner, chain):
+    rows, _ = chain
+    fitted = learner().fit(rows)
+    kept = fitted.scores_ > fitted.threshold_
+    assert partial_correlation(fitted.precision_)[kept] == pytest.approx(fitted.scores_[kept], abs=1e-9)
+
+
+def test_two_causes_are_not_related_unless_their_effect_is_held_fixed():
+    random = np.random.RandomState(0)
+    x = random.standard_normal((2000, 4))
+    x[:, 2] += x[:, 0] + x[:, 1]
+    precision = PartialCorrelation().fit(x).precision_
+    assert partial_correlation(precision)[0, 1] > 0.3
+    least = least_partial_correlation(precision)
+    assert least[0, 1] < 0.05 and least[0, 2] > 0.3 and least[1, 2] > 0.3
+
+
+def test_leaving_a_column_out_is_what_the_other_columns_alone_say(chain):
+    precision = np.linalg.inv(np.corrcoef(chain[0], rowvar=False))
+    least = least_partial_correlation(precision)
+    found = partial_correlation(precision)
+    for k in range(8):
+        others = np.delete(np.arange(8), k)
+        alone = partial_correlation(np.linalg.inv(np.corrcoef(chain[0][:, others], rowvar=False)))
+        found[np.ix_(others, others)] = np.minimum(found[np.ix_(others, others)], alone)
+    off = ~np.eye(8, dtype=bool)
+    assert least[off] == pytest.approx(found[off])
 
 
 @pytest.mark.parametrize("learner", [*CORRELATION_TYPES, PairwiseProduct, SmoothGraph])

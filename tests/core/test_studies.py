@@ -13,7 +13,8 @@ import sagvae_core
 from sagvae_core.cli import cli
 from sagvae_core.learners import RelationLearner
 from sagvae_core.studies import karate, suite
-from sagvae_core.studies.record import Cell, read_edges, read_record, table
+from sagvae_core.studies.cells import Cell
+from sagvae_core.studies.reading import read_edges, read_record, table
 
 
 def run(*words: str) -> Path:

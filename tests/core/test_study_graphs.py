@@ -12,8 +12,10 @@ from sagvae_core.cli import cli
 from sagvae_core.data.tu import PAPER_SIZES, TUGraph, noisy_copies, tu_files_present
 from sagvae_core.runs import shipped_folder
 from sagvae_core.studies import graph_oracles, graphs
+from sagvae_core.studies.cells import Cell
 from sagvae_core.studies.karate import KNOWN, UNKNOWN
-from sagvae_core.studies.record import Cell, edge_metrics, pairs, read_edges, read_record, table
+from sagvae_core.studies.reading import read_edges, read_record, table
+from sagvae_core.studies.record import edge_metrics, pairs
 
 ALL, SINGLE = "ENZYMES, 18 nodes, all", "ENZYMES, 18 nodes, graph 53"
 needs_enzymes = pytest.mark.skipif(not tu_files_present("ENZYMES"), reason="no ENZYMES files: set SAGVAE_DATA to a "

@@ -11,19 +11,9 @@ import torch
 
 from sagvae_core.errors import SagvaeError
 from sagvae_core.metrics import edge_scores
-from sagvae_core.studies.record import (
-    ROW,
-    Cell,
-    Measured,
-    aggregate,
-    edge_metrics,
-    markdown_table,
-    pairs,
-    read_edges,
-    read_record,
-    run_study,
-    table,
-)
+from sagvae_core.studies.cells import Cell, Measured
+from sagvae_core.studies.reading import ROW, markdown_table, read_edges, read_record, table
+from sagvae_core.studies.record import aggregate, edge_metrics, pairs, run_study
 
 CELLS = [Cell(task, method, "", seed) for task in ("er", "grid") for method in ("one", "two") for seed in (0, 1, 2)]
 PAPER = {"task": "er", "method": "paper: one", "setting": "", "metric": "f1", "mean": 0.583}
@@ -239,6 +229,25 @@ def test_a_plan_that_cannot_end_in_a_record_is_refused_first(tmp_path, options, 
     assert counted.cells == []
     with pytest.raises(SagvaeError, match="out must be a path that ends in .json"):
         study(tmp_path / "study", counted)
+
+
+def test_a_file_that_is_no_record_is_not_overwritten(tmp_path):
+    mine = tmp_path / "package.json"
+    mine.write_text('{"name": "mine"}')
+    counted = Counted()
+    with pytest.raises(SagvaeError, match="out must be a new file or a study's record, got .*package.json, which is"):
+        study(mine, counted)
+    assert counted.cells == [] and mine.read_text() == '{"name": "mine"}'
+    done = study(tmp_path / "study.json")
+    assert study(done) == done  # its own record may be made again
+
+
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path):
+    (tmp_path / "file").write_text("")
+    counted = Counted()
+    with pytest.raises(SagvaeError, match="out must be a path in a folder that can be written, got .*study.json"):
+        study(tmp_path / "file" / "study.json", counted)
+    assert counted.cells == []
 
 
 @pytest.mark.parametrize(("text", "said"), [

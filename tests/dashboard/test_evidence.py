@@ -11,7 +11,7 @@ from dashboard import evidence, evidence_edges, evidence_headlines, evidence_tab
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, PAPER, REFERENCE
 from dashboard.evidence_edges import Found
 from sagvae_core.metrics import edge_scores
-from sagvae_core.studies.record import read_edges, read_record
+from sagvae_core.studies.reading import read_edges, read_record
 
 
 def row(task, method, mean, metric="f1", setting="", sd=0.01, n=5):

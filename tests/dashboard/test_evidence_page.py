@@ -10,7 +10,7 @@ import evidence_records as made
 import pytest
 from reading import metric, sound, words
 
-from sagvae_core.studies.record import read_edges, read_record, table
+from sagvae_core.studies.reading import read_edges, read_record, table
 
 STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)", "suite": "Suite",
            "labels": "Without labels"}

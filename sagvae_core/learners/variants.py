@@ -1,0 +1,139 @@
+"""The settings of the one model that :class:`SAGVAERelations` chooses among, each fitted to a table.
+
+A fitted variant has ``model`` and ``steps``, its ``graph`` bool (N, N), and ``readings``: the log-odds (N, N) of every
+edge for each of the ``RELATIONS``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..config import ModelConfig, StageConfig, TrainConfig
+from ..model import SAGVAE
+from ..training import Trainer
+from .base import stacked
+from .classical import partial_correlation, shrunk_precision
+from .evidence import edge_evidence, predictive_density, second_moments
+from .filters import filter_density, filtered_graph
+
+RELATIONS = ("conditional", "direct")
+PRIOR = 0.03  # share of pairs expected to be edges before any data
+PRIOR_LOG_ODDS = math.log(PRIOR / (1 - PRIOR))
+_FIRST_STEPS = 150
+_SMALLEST_GAIN = 0.002  # nats a value that twice the steps must gain for another doubling
+_SMALL = 200  # nodes
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How long and on what to train; see the arguments of :class:`SAGVAERelations`."""
+
+    steps: int
+    early_stopping: bool
+    seed: int
+    device: str
+
+    def __call__(self, config: ModelConfig, x: np.ndarray, batch_size: int, quality: Callable[[SAGVAE], float],
+                 **stage: Any) -> tuple[SAGVAE, int]:
+        """The model of rows x (M, N, C) and its steps; ``quality`` (nats a value) decides how many those are."""
+        best, most = None, -math.inf
+        steps = min(_FIRST_STEPS, self.steps) if self.early_stopping else self.steps
+        while True:
+            model = self._once(config, x, batch_size, steps, stage)
+            found = quality(model) if steps < self.steps or best is not None else math.inf
+            gain, most = found - most, max(found, most)
+            if gain > 0:
+                best = model, steps
+            if gain < _SMALLEST_GAIN or steps >= self.steps:
+                return best
+            steps = min(2 * steps, self.steps)
+
+    def _once(self, config: ModelConfig, x: np.ndarray, batch_size: int, steps: int, stage: dict[str, Any]) -> SAGVAE:
+        epochs = max(1, round(steps / math.ceil(len(x) / batch_size)))
+        model = SAGVAE(config, self.seed)
+        train = TrainConfig(stages=(StageConfig(epochs=epochs, constant_share=0.6, final_rate=0.05, **stage),),
+                            batch_size=batch_size, clip_norm=10.0, temperature=(1.0, 0.3), seed=self.seed,
+                            device=self.device)
+        threads = torch.get_num_threads()
+        # Several threads for matrices this small only wait for each other, on a busy machine for minutes.
+        torch.set_num_threads(1 if config.num_nodes <= _SMALL else threads)
+        try:
+            Trainer(model, train).fit(torch.as_tensor(x, dtype=torch.float32))
+        finally:
+            torch.set_num_threads(threads)
+        return model.cpu()
+
+
+class Neighbours:
+    """Each column from its neighbours alone, in normal scores; ``functions`` > 0 adds so many along each edge."""
+
+    def __init__(self, training: Training, ranks: np.ndarray, functions: int, settings: dict[str, Any]) -> None:
+        rows, nodes, channels = ranks.shape
+        config = ModelConfig(
+            num_nodes=nodes, num_channels=channels, latent_channels=channels, encoder="linear",
+            initial_log_variance=-4.0, edge_logit_scale=12.0, edge_prior=1 / (1 + math.exp(-price(rows * channels))),
+            edge_weights="signed", edge_weight_init=0.0, weighted_convolution=True, edge_functions=functions, hidden=(),
+            normalisation="none", self_loops=False, z_skip=False, node_bias=True, node_scale=True, output="identity",
+            likelihood="gaussian", likelihood_scale="node", initial_scale=1.0)
+        config = dataclasses.replace(config, **settings)
+        self.model, self.steps = training(
+            config, ranks, 128, lambda model: predictive_density(ranks, _features(model, ranks), model.edges().numpy()),
+            kl_z_weight=0.1 if functions else 0.3, kl_graph_weight=(1.5 if functions else 1.0) / (rows * channels))
+        self.graph = self.model.edges().numpy()
+        self.features = _features(self.model, ranks)
+        self.readings = edge_evidence(ranks, self.features, self.graph, PRIOR_LOG_ODDS)
+
+
+@torch.no_grad()
+def _features(model: SAGVAE, x: np.ndarray) -> np.ndarray:
+    """The codes of each node and what the edge functions make of them, (M, N, (1 + K) C)."""
+    codes = model.encode(torch.as_tensor(x, dtype=torch.float32)).loc
+    functions = model.decoder.edge_functions
+    parts = [codes] if functions is None else [codes, *functions.messages(codes)]
+    return torch.cat(parts, dim=-1).double().numpy()
+
+
+class Smoothing:
+    """Independent sources, smoothed by two graph layers (the model of section 4.1).
+
+    The graph that training finds is where the search for the best filter starts, along with the strongest partial
+    correlations: from few rows training stops at fewer edges than there are, and on some graphs those start nearer.
+    """
+
+    def __init__(self, training: Training, x: np.ndarray) -> None:
+        _, nodes, channels = x.shape
+        config = ModelConfig(
+            num_nodes=nodes, num_channels=channels, latent_channels=2 * channels, encoder="all", encoder_hidden=128,
+            encoder_activation="tanh", initial_log_variance=0.0, edge_logit_scale=12.0, edge_prior=PRIOR,
+            hidden=(8,), activation="tanh", normalisation="symmetric", output="identity", likelihood="gaussian",
+            initial_scale=1.0)
+        samples = stacked(x)
+        moments = second_moments(samples)
+        self.model, self.steps = training(
+            config, x, 64, lambda model: filter_density(moments, model.edges().numpy()), kl_z_weight=0.5,
+            kl_graph_weight=0.01)
+        strongest = partial_correlation(shrunk_precision(samples))
+        starts = [self.model.edges().numpy(), *(strongest_pairs(strongest, round(share * nodes)) for share in (1, 1.5))]
+        found = filtered_graph(moments, len(samples), starts, price(len(samples)))
+        self.graph = found.graph
+        self.readings = dict.fromkeys(RELATIONS, found.scores)
+
+
+def strongest_pairs(scores: np.ndarray, edges: int) -> np.ndarray:
+    """The graph of the ``edges`` highest scores, bool (N, N)."""
+    row, column = np.triu_indices(len(scores), k=1)
+    chosen = np.argsort(-scores[row, column], kind="stable")[:edges]
+    graph = np.zeros(scores.shape, dtype=bool)
+    graph[row[chosen], column[chosen]] = True
+    return graph | graph.T
+
+
+def price(samples: int) -> float:
+    """Log-odds of an edge with one coefficient before any data, the BIC's price of that coefficient included."""
+    return PRIOR_LOG_ODDS - 0.5 * math.log(samples)
