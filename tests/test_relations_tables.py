@@ -86,6 +86,14 @@ def test_the_suite_says_where_it_is_behind_and_what_was_tried():
     assert "were tried" not in within
 
 
+def test_the_suite_says_what_stopping_early_loses():
+    task = "er, 40 nodes, 1000 rows"
+    text = tables.suite_text(suite_record({(task, suite.UNSTOPPED): (0.6, 0.03)}))
+    assert text.endswith(f"Stopping early, AP: {task} 0.500 ± 0.010, with all steps 0.600 ± 0.030.")
+    assert "were tried" not in text
+    assert "Stopping" not in tables.suite_text(suite_record())
+
+
 def test_no_record_is_an_empty_text(tmp_path):
     assert tables.relations(tmp_path) == ""
 

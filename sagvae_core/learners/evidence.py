@@ -40,12 +40,9 @@ def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
     moments = _Moments(x, features)
     neighbours = [np.flatnonzero(line) for line in graph]
     price = prior_log_odds - 0.5 * features.shape[2] * channels * np.log(rows)
-    given = np.stack([moments.all_gains(i, neighbours[i]) for i in range(nodes)])  # of i's own neighbours
-    for i, j in zip(*np.triu_indices(nodes, k=1), strict=True):
-        for target, other in ((i, j), (j, i)):  # of the other end's
-            chosen = neighbours[other][neighbours[other] != target]
-            given[target, other] = (given[target, other] + moments.gains(target, [other], chosen)[0]) / 2
-    conditional = (given + given.T) / 2
+    own = np.stack([moments.all_gains(i, neighbours[i]) for i in range(nodes)])  # given i's own neighbours, by every j
+    others = np.stack([moments.all_gained(j, neighbours[j]) for j in range(nodes)], axis=1)  # given those of j
+    conditional = (own + own.T + others + others.T) / 4
     direct = conditional
     marginal = np.stack([moments.all_gains(i, neighbours[i][:0]) for i in range(nodes)])
     fewer = np.full((nodes, nodes), np.inf)
@@ -81,8 +78,7 @@ class _Moments:
         blocks = left[size:, size:].reshape(len(candidates), count, len(candidates), count)
         gram = blocks[np.arange(len(candidates)), :, np.arange(len(candidates))] + _RIDGE * self.rows * np.eye(count)
         explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
-        share = explained / np.maximum(left[:size, :size].diagonal(), 1e-12)
-        return -0.5 * self.rows * np.log1p(-np.clip(share, 0, _LARGEST_R2)).sum(axis=1)
+        return self._nats(explained, left[:size, :size].diagonal()).sum(axis=1)
 
     def all_gains(self, target: int, given: np.ndarray) -> np.ndarray:
         """:meth:`gains` of every node, each given the others of ``given``, (N,); 0 for ``target`` itself."""
@@ -93,6 +89,27 @@ class _Moments:
         for candidate in given:
             found[candidate] = self.gains(target, [candidate], given[given != candidate])[0]
         return found
+
+    def all_gained(self, candidate: int, given: np.ndarray) -> np.ndarray:
+        """Nats that ``candidate`` adds to every node's regression on the others of ``given``, (N,); 0 to its own."""
+        found = np.zeros(self.nodes)
+        free = np.setdiff1d(np.arange(self.nodes), [*given, candidate])
+        size, count = self.channels, self.count
+        if len(free):
+            wanted = np.concatenate([self.targets[free].ravel(), self.features[candidate]])
+            left = self._left(wanted, self.features[given].ravel())
+            cross = left[-count:, :-count]
+            gram = left[-count:, -count:] + _RIDGE * self.rows * np.eye(count)
+            explained = (cross * np.linalg.solve(gram, cross)).sum(axis=0)
+            nats = self._nats(explained, left[:-count, :-count].diagonal())
+            found[free] = nats.reshape(len(free), size).sum(axis=1)
+        for target in given:
+            found[target] = self.gains(target, [candidate], given[given != target])[0]
+        return found
+
+    def _nats(self, explained: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """What explaining so much of the squares of a column is worth."""
+        return -0.5 * self.rows * np.log1p(-np.clip(explained / np.maximum(whole, 1e-12), 0, _LARGEST_R2))
 
     def _left(self, wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Second moments of what a ridge regression on ``given`` leaves of the ``wanted`` columns."""

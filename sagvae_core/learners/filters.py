@@ -26,7 +26,7 @@ _SCORED = 6  # flips that the result tries, a node
 _TRADED = 3  # edges that are swapped, a node: all of them in sparse graphs
 _SWAPS = 3  # other pairs that an edge is swapped for
 _SWITCHED = 10**8  # N³ times the switches that are tried: as much work at any size, 1,560 of 40 nodes, 100 of 100
-_CHUNK = 2**22  # entries of a stack of matrices
+_CHUNK = 2**17  # entries of a stack of matrices, 1 MB: what a core keeps at hand
 _SWEEPS = 40
 
 

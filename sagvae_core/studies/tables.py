@@ -13,7 +13,7 @@ import numpy as np
 from ..runs import shipped_folder
 from .karate import GENERATORS, KNOWN
 from .reading import read_record, table
-from .suite import BASELINES, OURS, TRIED
+from .suite import BASELINES, OURS, TRIED, UNSTOPPED
 
 REFERENCE_SIZE = "40 nodes, 1000 rows"  # the README's example; all others are in the record and on the Evidence page
 START, END = "<!-- relations:", "<!-- /relations -->"
@@ -79,7 +79,7 @@ def suite_text(record: dict[str, Any]) -> str:
         tasks = [found for task, found in values.items() if size in (_size(task), "all")]
         means = [f"{np.mean([_of(found, method)[0] for found in tasks]):.3f}" for method in methods]
         lines.append("| " + " | ".join([size, *means]) + " |")
-    return "\n".join([*lines, "", _behind(values), "", *_tried(values), _regret(record)])
+    return "\n".join([*lines, "", _behind(values), "", *_tried(values), _regret(record), *_stopping(values)])
 
 
 def _behind(values: dict[str, dict]) -> str:
@@ -109,6 +109,13 @@ def _regret(record: dict[str, Any]) -> str:
         if mean and worst:
             said.append(f"{np.mean(mean):.3f} {name} on average and {max(worst):.3f} on the worst draw of all")
     return "What choosing without labels loses, with the truth in sight: " + "; ".join(said) + "."
+
+
+def _stopping(values: dict[str, dict]) -> list[str]:
+    """What training that stops by its own criterion loses, where the whole training was measured too."""
+    both = [f"{task} {_cell(_of(found, OURS))}, with all steps {_cell(cell)}" for task, found in values.items()
+            for (method, _), cell in found.items() if method == UNSTOPPED]
+    return ["", "Stopping early, AP: " + "; ".join(both) + "."] if both else []
 
 
 def _ahead(values: dict[str, dict]) -> list[tuple[str, tuple, tuple]]:

@@ -14,6 +14,7 @@ from sagvae_core.data.synthetic import make_task
 from sagvae_core.errors import SagvaeError
 from sagvae_core.learners import PartialCorrelation, SAGVAERelations, normal_scores
 from sagvae_core.learners.evidence import (
+    _Moments,
     covariance_selection,
     edge_evidence,
     gaussian_density,
@@ -241,6 +242,23 @@ def test_evidence_is_the_gain_of_the_edge_less_its_price():
     for scores in evidence.values():
         np.testing.assert_allclose(scores, scores.T)
     assert ((evidence["conditional"] > 0) == CHAIN)[~np.eye(6, dtype=bool)].all()
+
+
+def test_evidence_of_several_channels_and_functions_is_that_of_its_regressions():
+    random = np.random.RandomState(3)
+    x = random.standard_normal((80, 5, 2))
+    x[:, 1] += x[:, 0]
+    features = np.concatenate([x, x ** 2], axis=2)
+    graph = np.zeros((5, 5), dtype=bool)
+    for i, j in ((0, 1), (1, 2), (2, 3)):
+        graph[i, j] = graph[j, i] = True
+    moments = _Moments(x - x.mean(axis=0), features)
+    for j in range(5):
+        given = np.flatnonzero(graph[j])
+        expected = [0.0 if i == j else moments.gains(i, [j], given[given != i])[0] for i in range(5)]
+        np.testing.assert_allclose(moments.all_gained(j, given), expected, atol=1e-9)
+        expected = [0.0 if i == j else moments.gains(j, [i], given[given != i])[0] for i in range(5)]
+        np.testing.assert_allclose(moments.all_gains(j, given), expected, atol=1e-9)
 
 
 def test_covariance_selection_keeps_the_graph_and_its_moments():

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import sagvae_core
 from sagvae_core.cli import cli
 from sagvae_core.learners import RelationLearner
+from sagvae_core.learners.classical import least_partial_correlation
 from sagvae_core.studies import karate, suite
 from sagvae_core.studies.cells import Cell
 from sagvae_core.studies.reading import read_edges, read_record, table
@@ -100,6 +101,8 @@ def test_a_skeleton_asks_every_method_for_direct_relations(monkeypatch):
             self.scores_ = np.random.RandomState(len(method)).uniform(size=(15, 15))
             self.scores_ += self.scores_.T
             self.threshold_ = 0.7
+            if "lasso" in method:
+                self.precision_ = np.linalg.inv(np.eye(15) + 0.3 * np.eye(15, k=1) + 0.3 * np.eye(15, k=-1))
 
     monkeypatch.setattr(suite, "_fitted", lambda *draw: learners.setdefault(draw[4], Fitted(draw[4])))
     method = "Graphical lasso, of ranks"
@@ -108,8 +111,14 @@ def test_a_skeleton_asks_every_method_for_direct_relations(monkeypatch):
     own, correlation = learners[method].scores_, learners["Absolute correlation"].scores_
     upper = np.triu_indices(15, k=1)
     np.testing.assert_array_equal(moral.scores, own[upper])
-    np.testing.assert_array_equal(skeleton.scores, np.minimum(own, correlation)[upper])
+    least = least_partial_correlation(learners[method].precision_)
+    np.testing.assert_array_equal(skeleton.scores, np.minimum(np.minimum(own, correlation), least)[upper])
     assert skeleton.truth.sum() < moral.truth.sum()
+    smooth, marginal = (suite.measure(Cell("sem-linear (skeleton), 15 nodes, 200 rows", other, "", 1)).scores
+                        for other in ("Smooth-signal graph (Kalofolias)", "Absolute correlation"))
+    np.testing.assert_array_equal(marginal, correlation[upper])  # has nothing but itself to be compared with
+    np.testing.assert_array_equal(
+        smooth, np.minimum(learners["Smooth-signal graph (Kalofolias)"].scores_, correlation)[upper])
 
 
 def test_every_change_that_was_tried_changes_one_thing_that_exists():
@@ -118,6 +127,25 @@ def test_every_change_that_was_tried_changes_one_thing_that_exists():
         assert len(changed) == 1
         learner = sagvae_core.learners.SAGVAERelations(**{"variant": "linear", "steps": 1} | changed)
         assert learner.fit(np.random.RandomState(0).standard_normal((60, 5))).edges_.shape == (5, 5)
+
+
+def test_changes_are_tried_on_small_tasks_of_the_full_suite_alone():
+    full = list(suite._cells(("diffusion", "gmrf-ba-positive"), (40, 100), (200, 1000, 5000), [1001], False))
+    tried = {(cell.task, cell.method) for cell in full if cell.method.startswith("tried: ")}
+    expected = {(f"gmrf-ba-positive, 40 nodes, {rows} rows", name) for rows in (200, 1000) for name in suite.TRIED}
+    assert tried == expected | {("diffusion, 40 nodes, 1000 rows", suite.UNSTOPPED)}
+    quick = suite._cells(("diffusion", "gmrf-ba-positive"), (40,), (200, 1000), [1001], True)
+    assert not [cell for cell in quick if cell.method.startswith("tried: ")]
+
+
+def test_not_stopping_early_is_the_learner_with_all_its_steps(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sagvae_core.learners.SAGVAERelations, "fit", lambda self, x: asked.append(self) or self)
+    suite._fitted.cache_clear()
+    for method in (suite.OURS, suite.UNSTOPPED):
+        suite._fitted("gmrf-er-signed", 10, 20, 1, method)
+    suite._fitted.cache_clear()
+    assert [(learner.variant, learner.early_stopping) for learner in asked] == [("auto", True), ("auto", False)]
 
 
 def test_a_record_of_an_unwritable_place_is_a_sentence(tmp_path):
