@@ -21,6 +21,7 @@ from sagvae_core.learners.evidence import (
     predictive_density,
     second_moments,
 )
+from sagvae_core.learners.sagvae import _simplest
 from sagvae_core.learners.variants import Training
 
 CHAIN = np.eye(6, k=1, dtype=bool) | np.eye(6, k=-1, dtype=bool)
@@ -89,6 +90,14 @@ def test_rows_far_out_do_not_choose_the_variant():
 def test_margins_decide_what_is_chosen(gaussian):
     learner = SAGVAERelations(steps=20, margins=(9.0, -9.0)).fit(gaussian[0].x)
     assert learner.variant_ == "smoothing"
+
+
+@pytest.mark.parametrize(("nonlinear", "smoothing", "chosen"), [
+    (0.01, 0.001, "linear"), (0.06, 0.001, "nonlinear"), (0.01, 0.006, "smoothing"),
+    (0.08, 0.03, "smoothing"),  # as on the karate club, whose rows hold no noise
+])
+def test_the_simplest_variant_that_describes_the_rows_is_chosen(nonlinear, smoothing, chosen):
+    assert _simplest({"linear": 0.0, "nonlinear": nonlinear, "smoothing": smoothing}, (0.05, 0.005)) == chosen
 
 
 @pytest.mark.parametrize("margins", [0.05, (0.05,), ("a", "b")])
