@@ -97,7 +97,7 @@ def _tried(values: dict[str, dict]) -> list[str]:
                  if method in TRIED]
         if tried:
             lines.append(f"- {task}: SAG-VAE {_cell(_of(found, OURS))}; {'; '.join(tried)}.")
-    return ["Changes to the model that were tried where it was behind on the development draws:", "", *lines, ""
+    return ["Changes to the model that were tried where it is behind:", "", *lines, ""
             ] if lines else []
 
 

@@ -129,11 +129,14 @@ def test_every_change_that_was_tried_changes_one_thing_that_exists():
         assert learner.fit(np.random.RandomState(0).standard_normal((60, 5))).edges_.shape == (5, 5)
 
 
-def test_changes_are_tried_on_small_tasks_of_the_full_suite_alone():
+def test_changes_are_tried_where_the_learner_is_behind_in_the_full_suite_alone():
     full = list(suite._cells(("diffusion", "gmrf-ba-positive"), (40, 100), (200, 1000, 5000), [1001], False))
     tried = {(cell.task, cell.method) for cell in full if cell.method.startswith("tried: ")}
     expected = {(f"gmrf-ba-positive, 40 nodes, {rows} rows", name) for rows in (200, 1000) for name in suite.TRIED}
     assert tried == expected | {("diffusion, 40 nodes, 1000 rows", suite.UNSTOPPED)}
+    large = suite._cells(("gmrf-grid-signed",), (40, 100), (200, 1000), [1001], False)
+    assert {(cell.task, cell.method) for cell in large if cell.method.startswith("tried: ")} == {
+        ("gmrf-grid-signed, 100 nodes, 200 rows", name) for name in suite.TRIED}
     quick = suite._cells(("diffusion", "gmrf-ba-positive"), (40,), (200, 1000), [1001], True)
     assert not [cell for cell in quick if cell.method.startswith("tried: ")]
 
