@@ -54,9 +54,8 @@ NOTES = (
     "graph only with the absolute correlation). It is one fit, read twice.",
     "\"Tried\" are one change each to SAG-VAE's linear variant, where it is behind; and the whole learner with all its "
     "steps for every variant instead of stopping early.",
-    "Where SAG-VAE is behind, on positive and on large random fields of 200 rows, its graph has about half of the true "
-    "edges or fewer after training (24 to 61 % on development draws of the grids), and what is left out is ranked by "
-    "evidence that holds too little fixed.",
+    "Where SAG-VAE is behind, on positive and on large random fields of 200 rows, training keeps too few edges, so "
+    "that what is left out is ranked by evidence that holds too little fixed.",
 )
 
 
