@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .evidence import gaussian_density
 
-_SMALLEST_NOISE = 1e-6
+_LOG_NOISE = 14.0  # the noise's variance is at least e^-14, so that every covariance can be inverted, and at most e^14
 _SMALLEST_GAIN = 1e-6  # nats; below it is rounding
 _SCREENED = 2  # flips that a sweep tries, a node; those with the steepest gradients
 _SCORED = 6  # flips that the result tries, a node
@@ -87,12 +87,13 @@ class _Search:
     def correlation(self, adjacency: Tensor) -> Tensor:
         """Of the filtered sources, with noise; every column's variance is its own. (..., N, N)."""
         weights, log_noise = self.parameters
+        weights = weights / weights.norm().clamp_min(1e-12)  # the scale is free, and would grow where there is no noise
         eye = torch.eye(adjacency.shape[-1], dtype=torch.float64)
         looped = adjacency + eye
         scale = looped.sum(-1).rsqrt()
         once = scale[..., :, None] * looped * scale[..., None, :]
         smoother = weights[0] * eye + weights[1] * once + weights[2] * (once @ once)
-        covariance = smoother @ smoother.transpose(-1, -2) + (log_noise.exp() + _SMALLEST_NOISE) * eye
+        covariance = smoother @ smoother.transpose(-1, -2) + log_noise.clamp(-_LOG_NOISE, _LOG_NOISE).exp() * eye
         scale = covariance.diagonal(dim1=-2, dim2=-1).rsqrt()
         return scale[..., :, None] * covariance * scale[..., None, :]
 
