@@ -39,9 +39,9 @@ class SAGVAERelations(RelationLearner):
         standardise: see :class:`RelationLearner`.
         variant: "auto" chooses by ``criterion_``; or "linear", "nonlinear" or "smoothing".
         relation: what an edge is. "conditional": two columns depend on each other given all others, as in a Markov
-            random field or a moral graph. "direct": they also do by themselves. Two causes of one effect are related
-            in the first sense and not in the second, so this is the skeleton of a structural model. Of "smoothing",
-            whose edges are neither, it changes nothing.
+            random field or a moral graph. "direct": they also do by themselves, and with any one neighbour not held
+            fixed. Two causes of one effect are related in the first sense and not in the second, so this is the
+            skeleton of a structural model. Of "smoothing", whose edges are neither, it changes nothing.
         steps: the most optimiser steps of a training. Each variant is trained for few steps, then anew for twice as
             many, and so on, until that describes the rows no better: early stopping that needs neither labels nor
             rows of its own, and lets every training go through its whole schedule.
