@@ -1,14 +1,16 @@
-"""Every setting of data, model and training: frozen, validated, with the reason beside each default.
+"""Every setting of model and training: frozen, validated, with the reason beside each default.
 
 Symbols as in the paper: B batch, N nodes (features of the data), C channels per node, D latent channels per node.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from .config_data import DataConfig, PerturbationConfig, in_range, one_of
 from .errors import expected
+
+__all__ = ["DataConfig", "ModelConfig", "PerturbationConfig", "ReferenceConfig", "StageConfig", "TrainConfig"]
 
 LATENTS = ("per_node", "per_sample")
 GRAPHS = ("learned", "identity")
@@ -21,62 +23,7 @@ LIKELIHOODS = ("bernoulli", "gaussian", "robust")
 SCALES = ("shared", "node")
 ACTIVATIONS = ("relu", "tanh", "elu", "softplus")
 OUTPUTS = ("sigmoid", "identity")
-PERTURBATIONS = ("none", "uniform", "block")
 PRECISIONS = ("no", "bf16", "fp16")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise expected(name, "one of " + ", ".join(map(repr, allowed)), repr(value))
-
-
-def _in_range(name: str, value: float, low: float, high: float, open_ends: bool = False) -> None:
-    left, right = ("(", ")") if open_ends else ("[", "]")
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not (low < value < high if open_ends else low <= value <= high):
-        raise expected(name, f"in {left}{low:g}, {high:g}{right}", repr(value))
-
-
-@dataclass(frozen=True)
-class PerturbationConfig:
-    """What is done to an input before a model sees it (section 4.2 of the paper).
-
-    ``kind="uniform"`` replaces ``pixels`` nodes by draws from U(0, 1); ``kind="block"`` covers a ``size`` x ``size``
-    block with ``value`` (0 black, 1 white, None uniform noise) at ``position`` (top row, left column; None: random).
-    """
-
-    kind: str = "none"
-    pixels: int = 200  # of 784, the paper's count; a grid of another size says its own
-    size: int = 7  # a quarter of a 28-pixel side: about a stroke of a digit disappears
-    value: float | None = 1.0  # white: on black digits the visible kind of mask
-    position: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        _one_of("perturbation.kind", self.kind, PERTURBATIONS)
-        _in_range("perturbation.pixels", self.pixels, 0, 10**6)
-        _in_range("perturbation.size", self.size, 0, 10**4)
-        if self.value is not None:
-            _in_range("perturbation.value", self.value, 0, 1)
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which rows a model sees. ``seed`` decides everything drawn: patterns, the validation split, the damage."""
-
-    name: str = "karate"
-    seed: int = 0
-    train_rows: int | None = None  # None: all of them
-    perturbation: PerturbationConfig = field(default_factory=PerturbationConfig)
-    perturb_each_epoch: bool = False  # only models trained on clean targets may see fresh damage every epoch
-    classes: tuple[int, ...] | None = None  # None: the data set's own default (Fashion: shirt- and trouser-like)
-    generator: str = "symmetric"  # karate: how its generating GCN normalises the adjacency
-    centred: bool = True  # karate: subtract each pattern's per-node mean; without it second-order signal drowns
-
-    def __post_init__(self) -> None:
-        _one_of("data.generator", self.generator, ("symmetric", "row"))
-        _in_range("data.seed", self.seed, 0, 2**31 - 1)
-        if self.train_rows is not None:
-            _in_range("data.train_rows", self.train_rows, 1, 10**9)
 
 
 @dataclass(frozen=True)
@@ -134,14 +81,14 @@ class ModelConfig:
                               ("edge_regulariser", EDGE_REGULARISERS), ("edge_weights", EDGE_WEIGHTS),
                               ("activation", ACTIVATIONS), ("normalisation", NORMALISATIONS), ("output", OUTPUTS),
                               ("likelihood", LIKELIHOODS), ("likelihood_scale", SCALES)):
-            _one_of(f"model.{name}", getattr(self, name), allowed)
-        _in_range("model.edge_prior", self.edge_prior, 0, 1, open_ends=True)
-        _in_range("model.edge_weight_init", self.edge_weight_init, -100, 100)
+            one_of(f"model.{name}", getattr(self, name), allowed)
+        in_range("model.edge_prior", self.edge_prior, 0, 1, open_ends=True)
+        in_range("model.edge_weight_init", self.edge_weight_init, -100, 100)
         if not isinstance(self.edge_functions, int) or not 0 <= self.edge_functions <= 64:
             raise expected("model.edge_functions", "a whole number from 0 to 64", self.edge_functions)
-        _in_range("model.initial_scale", self.initial_scale, 1e-3, 1e3)
-        _in_range("model.initial_outlier_rate", self.initial_outlier_rate, 0, 1, open_ends=True)
-        _in_range("model.edge_logit_scale", self.edge_logit_scale, 1e-3, 1e3)
+        in_range("model.initial_scale", self.initial_scale, 1e-3, 1e3)
+        in_range("model.initial_outlier_rate", self.initial_outlier_rate, 0, 1, open_ends=True)
+        in_range("model.edge_logit_scale", self.edge_logit_scale, 1e-3, 1e3)
         if any(width < 1 for width in self.hidden):
             raise expected("model.hidden", "widths of at least 1", self.hidden)
         if any(not 0 <= layer < self.num_layers for layer in self.attention):
@@ -189,8 +136,8 @@ class ReferenceConfig:
     likelihood: str = "bernoulli"
 
     def __post_init__(self) -> None:
-        _one_of("model.kind", self.kind, ("mlp_vae", "dae"))
-        _one_of("model.likelihood", self.likelihood, ("bernoulli", "gaussian"))
+        one_of("model.kind", self.kind, ("mlp_vae", "dae"))
+        one_of("model.likelihood", self.likelihood, ("bernoulli", "gaussian"))
         if min(self.num_nodes, self.num_channels, self.latent_dim, *self.hidden) < 1:
             raise expected("model sizes", "at least 1", self)
 
@@ -208,14 +155,14 @@ class StageConfig:
     final_rate: float = 1.0  # ... to this share of it
 
     def __post_init__(self) -> None:
-        _in_range("stage.epochs", self.epochs, 1, 10**6)
+        in_range("stage.epochs", self.epochs, 1, 10**6)
         if self.likelihood is not None:
-            _one_of("stage.likelihood", self.likelihood, LIKELIHOODS)
-        _in_range("stage.kl_z_weight", self.kl_z_weight, 0, 1e6)
-        _in_range("stage.kl_graph_weight", self.kl_graph_weight, 0, 1e6)
-        _in_range("stage.learning_rate", self.learning_rate, 1e-8, 10)
-        _in_range("stage.constant_share", self.constant_share, 0, 1)
-        _in_range("stage.final_rate", self.final_rate, 0, 1)
+            one_of("stage.likelihood", self.likelihood, LIKELIHOODS)
+        in_range("stage.kl_z_weight", self.kl_z_weight, 0, 1e6)
+        in_range("stage.kl_graph_weight", self.kl_graph_weight, 0, 1e6)
+        in_range("stage.learning_rate", self.learning_rate, 1e-8, 10)
+        in_range("stage.constant_share", self.constant_share, 0, 1)
+        in_range("stage.final_rate", self.final_rate, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -240,16 +187,16 @@ class TrainConfig:
         if not self.stages:
             object.__setattr__(self, "stages", (StageConfig(epochs=10 if self.epochs is None else self.epochs),))
             object.__setattr__(self, "epochs", None)
-        _in_range("train.batch_size", self.batch_size, 1, 10**7)
-        _in_range("train.clip_norm", self.clip_norm, 0, 1e9, open_ends=True)
+        in_range("train.batch_size", self.batch_size, 1, 10**7)
+        in_range("train.clip_norm", self.clip_norm, 0, 1e9, open_ends=True)
         for value in self.temperature:
-            _in_range("train.temperature", value, 1e-3, 100)
-        _in_range("train.density_interval", self.density_interval, 1, 10**6)
-        _in_range("train.posterior_decay", self.posterior_decay, 0, 1)
-        _in_range("train.seed", self.seed, 0, 2**31 - 1)
+            in_range("train.temperature", value, 1e-3, 100)
+        in_range("train.density_interval", self.density_interval, 1, 10**6)
+        in_range("train.posterior_decay", self.posterior_decay, 0, 1)
+        in_range("train.seed", self.seed, 0, 2**31 - 1)
         if self.patience is not None:
-            _in_range("train.patience", self.patience, 1, 10**6)
-        _one_of("train.precision", self.precision, PRECISIONS)
+            in_range("train.patience", self.patience, 1, 10**6)
+        one_of("train.precision", self.precision, PRECISIONS)
 
     @property
     def total_epochs(self) -> int:

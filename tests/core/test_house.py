@@ -20,6 +20,7 @@ HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "pandas", "s
 # The arrows of the core: a module may import those of an earlier row (and of its own row, but never in a circle).
 LAYERS = (
     ("errors", "config_io"),
+    ("config_data",),
     ("config",),
     ("distributions", "layers", "perturbations", "metrics", "schedules", "devices"),
     ("encoders", "decoder", "likelihoods", "data"),
