@@ -20,7 +20,7 @@ from .cells import Cell, Measured
 from .karate import measured
 from .record import edge_metrics, run_study
 
-FIRST_SEED = 1001
+FIRST_SEED = 1006  # earlier runs on 1001 to 1005 showed where the learner was behind, and so what to work on
 OURS = "SAG-VAE"
 # Title -> learner and whether it is given normal scores (ranks), as SAG-VAE gives itself.
 BASELINES = {
