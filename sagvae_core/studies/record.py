@@ -161,7 +161,7 @@ def _check_plan(cells: list[Cell], kept: set[Cell], out: Path, workers: int) -> 
 
 
 def _write_edges(path: Path, entries: dict[Cell, dict[str, Any]]) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     if not entries:
         path.unlink(missing_ok=True)  # those of an earlier study belong to no record any more
@@ -175,7 +175,8 @@ def _write_edges(path: Path, entries: dict[Cell, dict[str, Any]]) -> None:
         tensors[scores_name(cell)] = np.array(entry["scores"], dtype=np.float32)
     index = [{"cell": asdict(cell), "threshold": entry["threshold"]} for cell, entry in entries.items()]
     temporary = path.with_name(path.name + ".new")
-    save_file(tensors, temporary, {"cells": json.dumps(index)})
+    # Not by save_file: that makes a file which only its owner may read, and a record is there to be read.
+    temporary.write_bytes(save(tensors, {"cells": json.dumps(index)}))
     os.replace(temporary, path)
 
 

@@ -102,6 +102,7 @@ def test_a_record_has_its_shape_and_the_papers_rows_last(tmp_path):
     assert len(record["rows"]) == 2 * 2 * 2 + 1
     assert {row["n"] for row in record["rows"][:-1]} == {3}
     assert sorted(path.name for path in out.parent.iterdir()) == ["study.json", "study.safetensors"]
+    assert out.with_suffix(".safetensors").stat().st_mode == out.stat().st_mode  # who may read one may read the other
 
 
 def test_a_study_without_edges_or_notes_has_neither(tmp_path):
