@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from .errors import expected
 
-PERTURBATIONS = ("none", "uniform", "block")
+PERTURBATIONS = ("none", "uniform", "block", "salt_pepper", "gaussian", "stripes", "blocks", "rotated", "contrast")
+DIRECTIONS = ("horizontal", "vertical")
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -26,10 +27,18 @@ def in_range(name: str, value: float, low: float, high: float, open_ends: bool =
 
 @dataclass(frozen=True)
 class PerturbationConfig:
-    """What is done to an input before a model sees it (section 4.2 of the paper).
+    """What is done to an input before a model sees it: section 4.2 of the paper has the first two, the others are ours.
 
-    ``kind="uniform"`` replaces ``pixels`` nodes by draws from U(0, 1); ``kind="block"`` covers a ``size`` x ``size``
-    block with ``value`` (0 black, 1 white, None uniform noise) at ``position`` (top row, left column; None: random).
+    A kind reads the settings named here and no other; ``value`` is 0 black, 1 white, None uniform noise.
+
+    - ``"uniform"``: ``pixels`` nodes become draws from U(0, 1).
+    - ``"block"``: a ``size`` x ``size`` block at ``position`` (top row, left column; None: random) becomes ``value``.
+    - ``"salt_pepper"``: ``pixels`` nodes become 0 or 1.
+    - ``"gaussian"``: N(0, ``sigma``^2) is added to every node, and the sum clipped to [0, 1].
+    - ``"stripes"``: ``count`` lines, ``width`` pixels wide and running in ``direction``, become ``value``.
+    - ``"blocks"``: ``count`` blocks of ``size`` x ``size`` at random places become ``value``; they may overlap.
+    - ``"rotated"``: a block as above, turned clockwise by ``angle`` degrees (None: random), becomes ``value``.
+    - ``"contrast"``: the distance of every node to mid-grey shrinks to the share ``contrast``.
     """
 
     kind: str = "none"
@@ -37,6 +46,12 @@ class PerturbationConfig:
     size: int = 7  # a quarter of a 28-pixel side: about a stroke of a digit disappears
     value: float | None = 1.0  # white: on black digits the visible kind of mask
     position: tuple[int, int] | None = None
+    sigma: float = 0.2  # a fifth of the way from black to white: plain to see, and a person still reads the digit
+    count: int = 3  # of 28 lines about a tenth; three blocks of the size above are a fifth of the picture
+    width: int = 1  # a scratch; wider stripes look like blocks, a kind of their own
+    direction: str = "horizontal"  # as where a scanner drops lines
+    angle: float | None = None  # anew for every row, so that no one slant can be learned by heart
+    contrast: float = 0.5  # half as far from mid-grey: everything is still there, only fainter
 
     def __post_init__(self) -> None:
         one_of("perturbation.kind", self.kind, PERTURBATIONS)
@@ -44,6 +59,13 @@ class PerturbationConfig:
         in_range("perturbation.size", self.size, 0, 10**4)
         if self.value is not None:
             in_range("perturbation.value", self.value, 0, 1)
+        in_range("perturbation.sigma", self.sigma, 0, 10)
+        in_range("perturbation.count", self.count, 0, 10**6)
+        in_range("perturbation.width", self.width, 1, 10**4)
+        one_of("perturbation.direction", self.direction, DIRECTIONS)
+        if self.angle is not None:
+            in_range("perturbation.angle", self.angle, 0, 90)
+        in_range("perturbation.contrast", self.contrast, 0, 1)
 
 
 @dataclass(frozen=True)

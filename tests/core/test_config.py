@@ -18,10 +18,19 @@ RECIPES = [("karate", "sagvae", "per_node"), ("karate", "sagvae", "per_sample"),
            *((dataset, model, "per_node") for dataset in ("digits", "mnist", "fashion") for model in MODELS)]
 
 REFUSED = [
-    (PerturbationConfig, {"kind": "rain"}, "perturbation.kind must be one of 'none', 'uniform', 'block', got 'rain'."),
+    (PerturbationConfig, {"kind": "rain"}, "perturbation.kind must be one of 'none', 'uniform', 'block', "
+     "'salt_pepper', 'gaussian', 'stripes', 'blocks', 'rotated', 'contrast', got 'rain'."),
     (PerturbationConfig, {"pixels": -1}, "perturbation.pixels must be in [0, 1e+06], got -1."),
     (PerturbationConfig, {"size": 10**5}, "perturbation.size must be in [0, 10000], got 100000."),
     (PerturbationConfig, {"value": 1.5}, "perturbation.value must be in [0, 1], got 1.5."),
+    (PerturbationConfig, {"sigma": -0.1}, "perturbation.sigma must be in [0, 10], got -0.1."),
+    (PerturbationConfig, {"sigma": math.nan}, "perturbation.sigma must be in [0, 10], got nan."),
+    (PerturbationConfig, {"count": -1}, "perturbation.count must be in [0, 1e+06], got -1."),
+    (PerturbationConfig, {"width": 0}, "perturbation.width must be in [1, 10000], got 0."),
+    (PerturbationConfig, {"direction": "diagonal"},
+     "perturbation.direction must be one of 'horizontal', 'vertical', got 'diagonal'."),
+    (PerturbationConfig, {"angle": 91}, "perturbation.angle must be in [0, 90], got 91."),
+    (PerturbationConfig, {"contrast": 1.1}, "perturbation.contrast must be in [0, 1], got 1.1."),
     (DataConfig, {"generator": "column"}, "data.generator must be one of 'symmetric', 'row', got 'column'."),
     (DataConfig, {"seed": -1}, "data.seed must be in [0, 2.14748e+09], got -1."),
     (DataConfig, {"train_rows": 0}, "data.train_rows must be in [1, 1e+09], got 0."),
@@ -152,6 +161,19 @@ def test_json_numbers_and_nulls_become_what_the_setting_is():
     assert from_dict(PerturbationConfig, {"value": None}).value is None
     with pytest.raises(SagvaeError, match=r"^wings is not a setting"):
         from_dict(DataConfig, {"wings": 1})
+
+
+def test_damage_written_before_there_were_more_kinds_still_loads():
+    old = {"kind": "uniform", "pixels": 16, "size": 7, "value": 1.0, "position": None}
+    assert from_dict(PerturbationConfig, old) == PerturbationConfig("uniform", pixels=16)
+
+
+@pytest.mark.parametrize("damage", [
+    PerturbationConfig("gaussian", sigma=0.3), PerturbationConfig("rotated", value=None, angle=30.0, position=(2, 3)),
+    PerturbationConfig("stripes", count=4, width=2, direction="vertical"), PerturbationConfig("contrast", contrast=0.2),
+], ids=lambda damage: damage.kind)
+def test_every_kind_of_damage_comes_back_from_json(damage):
+    assert from_dict(PerturbationConfig, json.loads(json.dumps(to_dict(damage)))) == damage
 
 
 # ---------------------------------------------------------------------- recipes and overrides

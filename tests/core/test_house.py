@@ -22,7 +22,7 @@ LAYERS = (
     ("errors", "config_io"),
     ("config_data",),
     ("config",),
-    ("distributions", "layers", "perturbations", "metrics", "schedules", "devices"),
+    ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "schedules", "devices"),
     ("encoders", "decoder", "likelihoods", "data"),
     ("model",),
     ("reference",),
