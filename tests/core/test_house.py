@@ -15,14 +15,15 @@ import sagvae_core
 
 ROOT = Path(__file__).parents[2]
 CORE, DASHBOARD = ROOT / "sagvae_core", ROOT / "dashboard"
-HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "pandas", "streamlit", "plotly", "matplotlib")
+HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "skimage", "pandas", "streamlit", "plotly",
+         "matplotlib")
 
 # The arrows of the core: a module may import those of an earlier row (and of its own row, but never in a circle).
 LAYERS = (
     ("errors", "config_io"),
     ("config_data",),
     ("config",),
-    ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "schedules", "devices"),
+    ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "denoisers", "schedules", "devices"),
     ("encoders", "decoder", "likelihoods", "data"),
     ("model",),
     ("reference",),
