@@ -17,16 +17,20 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def serving(log: Path, **environment: str) -> Iterator[str]:
-    """The address of an app that runs until the block ends; what it prints goes to ``log``."""
+def serving(log: Path, script: Path | None = None, **environment: str) -> Iterator[str]:
+    """The address of an app that runs until the block ends; what it prints goes to ``log``.
+
+    With ``script`` it is that one, served by Streamlit with the settings of ours.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     with log.open("w") as output:
+        served = (["sagvae_core", "dashboard", "--no-browser", "--port", str(port)] if script is None else
+                  ["streamlit", "run", str(script), "--server.headless", "true", "--server.port", str(port)])
         process = subprocess.Popen(
-            [sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)], cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment, stdout=output, stderr=output,
-            start_new_session=True)
+            [sys.executable, "-m", *served], cwd=ROOT, env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
+            stdout=output, stderr=output, start_new_session=True)
     address = f"http://localhost:{port}"
     try:
         end = time.monotonic() + 120
