@@ -21,13 +21,14 @@ from .model import SAGVAE
 from .objective import ElboTerms, elbo_terms
 from .perturbations import Perturbed, block_mask, perturb, uniform_noise
 from .presets import run_config
-from .reference import MLPVAE, DenoisingAutoencoder
+from .reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
 from .runs import Run, find_run, list_runs
 from .training import Trainer
 
 __all__ = [
                      "MLPVAE",
                      "SAGVAE",
+                     "ConvolutionalDAE",
                      "DataConfig",
                      "DenoisingAutoencoder",
                      "ElboTerms",

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from . import __version__
-from .config import ModelConfig, ReferenceConfig
+from .config import REFERENCES, ModelConfig, ReferenceConfig
+from .config_data import one_of
 from .config_io import from_dict, to_dict
 from .errors import SagvaeError, expected
 from .model import SAGVAE, GenerativeModel
-from .reference import MLPVAE, DenoisingAutoencoder
+from .reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -35,13 +36,13 @@ def build_model(config: ModelConfig | ReferenceConfig, seed: int = 0) -> Generat
     """The untrained model a configuration describes, with weights drawn from ``seed``."""
     if isinstance(config, ModelConfig):
         return SAGVAE(config, seed)
-    return {"mlp_vae": MLPVAE, "dae": DenoisingAutoencoder}[config.kind](config, seed)
+    classes = {cls.kind: cls for cls in (MLPVAE, DenoisingAutoencoder, ConvolutionalDAE)}
+    return classes[config.kind](config, seed)
 
 
 def model_config_from_dict(kind: str, values: dict[str, Any]) -> ModelConfig | ReferenceConfig:
-    """The configuration of a model of ``kind`` ("sagvae", "mlp_vae" or "dae") from its JSON form."""
-    if kind not in ("sagvae", "mlp_vae", "dae"):
-        raise expected("model kind", "'sagvae', 'mlp_vae' or 'dae'", repr(kind))
+    """The configuration of a model of ``kind`` ("sagvae" or one of ``REFERENCES``) from its JSON form."""
+    one_of("model kind", kind, ("sagvae", *REFERENCES))
     return from_dict(ModelConfig if kind == "sagvae" else ReferenceConfig, values, "model")
 
 

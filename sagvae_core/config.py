@@ -24,6 +24,7 @@ SCALES = ("shared", "node")
 ACTIVATIONS = ("relu", "tanh", "elu", "softplus")
 OUTPUTS = ("sigmoid", "identity")
 PRECISIONS = ("no", "bf16", "fp16")
+REFERENCES = ("mlp_vae", "dae", "conv_dae")
 
 
 @dataclass(frozen=True)
@@ -125,21 +126,36 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class ReferenceConfig:
-    """The models SAG-VAE is compared with: ``kind="mlp_vae"`` (one small code) and ``kind="dae"`` (clean targets)."""
+    """The models SAG-VAE is compared with.
+
+    ``kind="mlp_vae"`` has one small code; ``"dae"`` and ``"conv_dae"`` learn from clean targets, the latter by
+    convolutions, so it is told which pixels are neighbours.
+    """
 
     kind: str
     num_nodes: int
     num_channels: int = 1
     latent_dim: int = 20
-    hidden: tuple[int, ...] = (400,)
-    denoise: bool = False  # dae: the target is the clean row; the mlp_vae never sees one
+    hidden: tuple[int, ...] = (400,)  # conv_dae: the channels of each residual block, the same for all
+    denoise: bool = False  # dae and conv_dae: the target is the clean row; the mlp_vae never sees one
     likelihood: str = "bernoulli"
+    image_shape: tuple[int, int] | None = None  # conv_dae: (height, width)
 
     def __post_init__(self) -> None:
-        one_of("model.kind", self.kind, ("mlp_vae", "dae"))
+        one_of("model.kind", self.kind, REFERENCES)
         one_of("model.likelihood", self.likelihood, ("bernoulli", "gaussian"))
         if min(self.num_nodes, self.num_channels, self.latent_dim, *self.hidden) < 1:
             raise expected("model sizes", "at least 1", self)
+        if self.kind != "conv_dae":
+            if self.image_shape is not None:
+                raise expected("model.image_shape", "None unless model.kind is 'conv_dae'", self.image_shape)
+            return
+        shape = self.image_shape
+        if shape is None or len(shape) != 2 or min(shape) < 1 or shape[0] * shape[1] != self.num_nodes:
+            raise expected("model.image_shape", f"(height, width) with height * width = {self.num_nodes} nodes", shape,
+                           "Convolutions need pictures.")
+        if len(set(self.hidden)) != 1:
+            raise expected("model.hidden", "the same width for every residual block, at least one", self.hidden)
 
 
 @dataclass(frozen=True)

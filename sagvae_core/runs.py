@@ -49,7 +49,7 @@ class RunConfig:
     title: str = ""
     command: str = ""
     family: str = ""  # runs of one family were trained on the same data to be compared
-    role: str = "sagvae"  # what the model is in its family: sagvae, identity, mlp_vae or dae
+    role: str = "sagvae"  # what the model is in its family: a key of presets.MODELS
 
     def to_dict(self) -> dict[str, Any]:
         kind = "sagvae" if isinstance(self.model, ModelConfig) else self.model.kind

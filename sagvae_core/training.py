@@ -85,7 +85,7 @@ class Trainer:
 
         Args:
             train, validation: a ``Split`` or a tensor of rows (M, N, C). Models learn from ``inputs`` alone; only one
-                configured with clean targets (the denoising autoencoder) is shown ``clean``.
+                configured with clean targets (a denoising autoencoder) is shown ``clean``.
             redraw: epoch -> a fresh training split, for damage that is drawn anew every epoch.
 
         Raises:

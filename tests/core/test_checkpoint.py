@@ -37,6 +37,7 @@ KINDS = {
     "identity": ModelConfig(num_nodes=4, graph="identity", likelihood="gaussian", likelihood_scale="node"),
     "mlp_vae": ReferenceConfig("mlp_vae", 4, latent_dim=2, hidden=(3,)),
     "dae": ReferenceConfig("dae", 4, hidden=(3,), denoise=True),
+    "conv_dae": ReferenceConfig("conv_dae", 12, hidden=(3, 3), denoise=True, image_shape=(3, 4)),
 }
 
 
@@ -163,7 +164,9 @@ def test_a_description_that_is_no_object_or_names_no_model(saved):
     (saved / "model.json").write_text("[]")
     assert complaint(saved).startswith("model.json format must be 1, got 'list'.")
     (saved / "model.json").write_text('{"format": 1, "kind": "gpt"}')
-    assert complaint(saved) == "model kind must be 'sagvae', 'mlp_vae' or 'dae', got 'gpt'."
+    assert complaint(saved) == "model kind must be one of 'sagvae', 'mlp_vae', 'dae', 'conv_dae', got 'gpt'."
+    (saved / "model.json").write_text('{"format": 1, "kind": 7}')
+    assert complaint(saved) == "model kind must be one of 'sagvae', 'mlp_vae', 'dae', 'conv_dae', got 7."
     (saved / "model.json").write_text('{"format": 1, "kind": "sagvae"}')
     assert complaint(saved) == "model.num_nodes is missing."
     with pytest.raises(SagvaeError, match=r"model\.wings is not a setting"):

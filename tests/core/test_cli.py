@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on(root):
 
 @pytest.mark.parametrize(("words", "sentence"), [
     (["--dataset", "cats"], "dataset must be one of 'karate', 'digits', 'mnist', 'fashion', got 'cats'. See `sagvae"),
-    (["--model", "gan"], "model must be one of 'sagvae', 'identity', 'mlp_vae', 'dae', got 'gan'."),
+    (["--model", "gan"], "model must be one of 'sagvae', 'identity', 'mlp_vae', 'dae', 'conv_dae', got"),
     (["--model", "dae"], "model must be 'sagvae' or 'identity' on 'karate', got 'dae'. Its question is the graph"),
     (["--latent", "odd"], "model.latent must be one of 'per_node', 'per_sample', got 'odd'."),
     (["--set", "model.hidden"], "--set must be NAME=VALUE, got 'model.hidden'. For example --set model.hidden=[8,8]."),

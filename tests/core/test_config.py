@@ -10,6 +10,7 @@ import pytest
 
 from sagvae_core.config import DataConfig, ModelConfig, PerturbationConfig, ReferenceConfig, StageConfig, TrainConfig
 from sagvae_core.config_io import from_dict, to_dict
+from sagvae_core.data import DATASETS
 from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.presets import MODELS, apply_overrides, run_config
 from sagvae_core.runs import RunConfig
@@ -67,9 +68,18 @@ REFUSED = [
      "model.output must be 'sigmoid' with the Bernoulli likelihood, got 'identity'."),
     (ModelConfig, {"num_nodes": 3, "weighted_convolution": True},
      "model.edge_weights must be 'positive' or 'signed' when weighted_convolution is on, got 'none'."),
-    (ReferenceConfig, {"kind": "gan", "num_nodes": 3}, "model.kind must be one of 'mlp_vae', 'dae', got 'gan'."),
+    (ReferenceConfig, {"kind": "gan", "num_nodes": 3}, "model.kind must be one of 'mlp_vae', 'dae', 'conv_dae', "
+     "got 'gan'."),
     (ReferenceConfig, {"kind": "dae", "num_nodes": 3, "likelihood": "robust"},
      "model.likelihood must be one of 'bernoulli', 'gaussian', got 'robust'."),
+    *((ReferenceConfig, {"kind": "conv_dae", "num_nodes": 12, "image_shape": shape},
+       f"model.image_shape must be (height, width) with height * width = 12 nodes, got {shape}. Convolutions need "
+       "pictures.") for shape in (None, (3, 5), (-3, -4), (12,))),
+    (ReferenceConfig, {"kind": "dae", "num_nodes": 12, "image_shape": (3, 4)},
+     "model.image_shape must be None unless model.kind is 'conv_dae', got (3, 4)."),
+    *((ReferenceConfig, {"kind": "conv_dae", "num_nodes": 12, "image_shape": (3, 4), "hidden": hidden},
+       f"model.hidden must be the same width for every residual block, at least one, got {hidden}.")
+      for hidden in ((), (8, 4))),
     (StageConfig, {"epochs": 0}, "stage.epochs must be in [1, 1e+06], got 0."),
     (StageConfig, {"likelihood": "odd"},
      "stage.likelihood must be one of 'bernoulli', 'gaussian', 'robust', got 'odd'."),
@@ -152,6 +162,12 @@ def test_wrong_json_names_the_setting(cls, values, message):
     assert str(caught.value).startswith(message)
 
 
+def test_the_json_of_a_reference_model_from_before_it_could_hold_an_image_shape_is_read():
+    old = to_dict(ReferenceConfig("dae", 3, denoise=True))
+    del old["image_shape"]
+    assert from_dict(ReferenceConfig, old, "model") == ReferenceConfig("dae", 3, denoise=True)
+
+
 def test_json_numbers_and_nulls_become_what_the_setting_is():
     data = from_dict(DataConfig, {"train_rows": None, "classes": [1, 2], "perturbation": {
         "value": 1, "position": [2, 3], "kind": "block"}})
@@ -212,8 +228,10 @@ def test_a_wrong_override_is_a_sentence(name, value, message):
 
 @pytest.mark.parametrize(("arguments", "words"), [
     ({"dataset": "cats"}, "dataset must be one of 'karate', 'digits', 'mnist', 'fashion', got 'cats'. See"),
-    ({"dataset": "digits", "model": "gan"}, "model must be one of 'sagvae', 'identity', 'mlp_vae', 'dae', got 'gan'."),
+    ({"dataset": "digits", "model": "gan"},
+     "model must be one of 'sagvae', 'identity', 'mlp_vae', 'dae', 'conv_dae', got 'gan'."),
     ({"dataset": "karate", "model": "dae"}, "model must be 'sagvae' or 'identity' on 'karate', got 'dae'."),
+    ({"dataset": "karate", "model": "conv_dae"}, "model must be 'sagvae' or 'identity' on 'karate', got 'conv_dae'."),
     ({"dataset": "digits", "latent": "per_sample"}, "latent must be 'per_node' on 'digits', got 'per_sample'."),
     ({"dataset": "karate", "latent": "odd"}, "model.latent must be one of"),
 ])
@@ -227,9 +245,11 @@ def test_the_recipes_keep_what_the_comparison_rests_on():
     for dataset in ("digits", "mnist", "fashion"):
         for model in MODELS:
             config = run_config(dataset, model)
-            assert config.data.perturb_each_epoch == (model == "dae")
-            assert getattr(config.model, "denoise", False) == (model == "dae")
+            assert config.data.perturb_each_epoch == (model in ("dae", "conv_dae"))
+            assert getattr(config.model, "denoise", False) == (model in ("dae", "conv_dae"))
             assert config.data.perturbation.kind == "uniform"
+        assert run_config(dataset, "conv_dae").data == run_config(dataset, "dae").data
+        assert run_config(dataset, "conv_dae").model.image_shape == DATASETS[dataset].image_shape
     assert run_config("digits", "identity").model.graph == "identity"
     assert run_config("karate", latent="per_sample").title.endswith(", one code a row")
 

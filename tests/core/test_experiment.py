@@ -35,7 +35,7 @@ def one_status_a_step(monkeypatch):
     monkeypatch.setattr(experiment, "_STATUS_INTERVAL", 0.0)
 
 
-@pytest.mark.parametrize("model", ["sagvae", "identity", "mlp_vae", "dae"])
+@pytest.mark.parametrize("model", ["sagvae", "identity", "mlp_vae", "dae", "conv_dae"])
 def test_a_run_finishes_with_held_out_metrics_and_a_model(model, tmp_path):
     run, progress = Run.create(tmp_path, "one", tiny(model)), []
     status = execute(run, on_progress=lambda step, record: progress.append((step.step, record.get("epoch", 0))))
@@ -179,7 +179,8 @@ def test_only_models_with_clean_targets_see_new_damage_every_epoch(tmp_path, mon
         return data
 
     monkeypatch.setattr(experiment, "load_dataset", spy)
-    for model, wanted in (("mlp_vae", []), ("dae", [1])):
+    for model, wanted in (("mlp_vae", []), ("dae", [1]), ("conv_dae", [1])):
+        asked.clear()
         config = tiny(model)
         assert config.data.perturbation == PerturbationConfig("uniform", pixels=16)
         execute(Run.create(tmp_path, model, config))

@@ -12,7 +12,7 @@ from sagvae_core.config import ModelConfig, ReferenceConfig
 from sagvae_core.distributions import matrix_to_pairs, pairs_to_matrix
 from sagvae_core.errors import SagvaeError
 from sagvae_core.model import SAGVAE
-from sagvae_core.reference import MLPVAE, DenoisingAutoencoder
+from sagvae_core.reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
 
 N = 5
 SMALL = ModelConfig(num_nodes=N, num_channels=2, latent_channels=2, encoder_hidden=6, node_embedding=3, hidden=(4,))
@@ -296,7 +296,9 @@ def test_graph_kl_and_edges_of_the_data_sets_graph():
 # ---------------------------------------------------------------------- checks, seeds, reconstruction
 
 @pytest.mark.parametrize("model", [small(), MLPVAE(ReferenceConfig("mlp_vae", N, 2, hidden=(4,))),
-                                   DenoisingAutoencoder(ReferenceConfig("dae", N, 2, hidden=(4,)))])
+                                   DenoisingAutoencoder(ReferenceConfig("dae", N, 2, hidden=(4,))),
+                                   ConvolutionalDAE(ReferenceConfig("conv_dae", N, 2, hidden=(4,),
+                                                                    image_shape=(1, N)))])
 def test_wrong_input_is_refused_with_what_was_expected_got_and_helps(model):
     for bad in (rows(nodes=4), rows(channels=1), rows()[0]):
         with pytest.raises(SagvaeError) as caught:
@@ -313,7 +315,8 @@ def test_wrong_input_is_refused_with_what_was_expected_got_and_helps(model):
 @pytest.mark.parametrize("build", [
     lambda seed: small(seed, edge_logits="both", attention=(1,), edge_weights="signed", latent="per_sample"),
     lambda seed: MLPVAE(ReferenceConfig("mlp_vae", N, 2, hidden=(4,)), seed),
-    lambda seed: DenoisingAutoencoder(ReferenceConfig("dae", N, 2, hidden=(4,)), seed)])
+    lambda seed: DenoisingAutoencoder(ReferenceConfig("dae", N, 2, hidden=(4,)), seed),
+    lambda seed: ConvolutionalDAE(ReferenceConfig("conv_dae", N, 2, hidden=(4,), image_shape=(1, N)), seed)])
 def test_the_seed_decides_the_weights_and_the_global_generator_is_left_alone(build):
     torch.manual_seed(11)
     before = torch.get_rng_state()

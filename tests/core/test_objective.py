@@ -12,7 +12,7 @@ from sagvae_core.distributions import pairs_to_matrix
 from sagvae_core.errors import SagvaeError
 from sagvae_core.model import SAGVAE
 from sagvae_core.objective import ElboTerms, Objective, elbo_terms
-from sagvae_core.reference import MLPVAE, DenoisingAutoencoder
+from sagvae_core.reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
 from sagvae_core.training import Trainer
 
 CONFIG = ModelConfig(num_nodes=5, num_channels=1, latent_channels=2, encoder_hidden=6, hidden=(4,), edge_prior=0.2)
@@ -139,6 +139,7 @@ MODELS = {
     "identity": lambda: SAGVAE(ModelConfig(num_nodes=5, graph="identity")),
     "mlp_vae": lambda: MLPVAE(ReferenceConfig("mlp_vae", 5, hidden=(6,))),
     "dae on its input": lambda: DenoisingAutoencoder(ReferenceConfig("dae", 5, hidden=(6,), denoise=False)),
+    "conv_dae on its input": lambda: ConvolutionalDAE(ReferenceConfig("conv_dae", 5, hidden=(6,), image_shape=(5, 1))),
 }
 
 
