@@ -110,10 +110,10 @@ def tint(strength: float, dark: bool = False) -> str:
     return f"rgba({red},{green},{blue},{0.42 * min(max(strength, 0.0), 1.0):.3f})"
 
 
-def faint(color: str) -> str:
-    """A colour for the spread around a mark of that colour."""
+def faint(color: str, opacity: float = 0.35) -> str:
+    """A colour for the spread around a mark or a line of that colour."""
     red, green, blue = rgb(color)
-    return f"rgba({red},{green},{blue},0.35)"
+    return f"rgba({red},{green},{blue},{opacity:g})"
 
 
 def rgb(color: str) -> tuple[int, int, int]:

@@ -19,6 +19,7 @@ from dashboard import palette
 
 _SMALLER_IS_BETTER = {"mse", "mae", "rmse"}
 _WORDS = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "psnr": "PSNR dB", "ssim": "SSIM"}
+_USUAL, _LARGE = "font-size:14px;line-height:17px", "font-size:20px;line-height:24px"  # of a row's label
 _DIGITS = {"psnr": 1, "mse": 4, "ssim": 3}
 
 
@@ -64,7 +65,7 @@ def png_data_uri(image: np.ndarray, diverging: bool = False, dark: bool = False)
 
 
 def comparison_grid(rows: Sequence[Row], image_shape: tuple[int, int], dark: bool = False, size: int = 60,
-                    column_labels: Sequence[str] | None = None) -> str:
+                    column_labels: Sequence[str] | None = None, large: bool = False) -> str:
     """Pictures in rows and columns, with their scores below and the best score of every column emphasised.
 
     Args:
@@ -73,6 +74,7 @@ def comparison_grid(rows: Sequence[Row], image_shape: tuple[int, int], dark: boo
         dark: the page is dark.
         size: of a picture's longer side, in CSS pixels.
         column_labels: M short labels above the columns, for example the class of each image.
+        large: labels that can be read from the back of a room.
 
     Returns:
         HTML without scripts. It scrolls sideways where it is too narrow, and is a table to a screen reader.
@@ -94,7 +96,7 @@ def comparison_grid(rows: Sequence[Row], image_shape: tuple[int, int], dark: boo
     for row, stack in zip(rows, stacks):
         cells = "".join(_cell(row, stack[column], column, best, dark) for column in range(count))
         body.append(f'<div role="row" class="sv-row">{_row_header(row)}{cells}</div>')
-    return (f"{_style(image_shape, size, dark)}"
+    return (f"{_style(image_shape, size, dark, large)}"
             f'<div class="sv-scroll" tabindex="0" role="region" aria-label="Comparison of pictures">'
             f'<div class="sv-grid" role="table" style="--sv-n:{count}">{"".join(body)}</div></div>')
 
@@ -125,12 +127,12 @@ def picture_strip(images: np.ndarray, image_shape: tuple[int, int], labels: Sequ
 
 def _cell(row: Row, image: np.ndarray, column: int, best: dict[tuple[int, str], float], dark: bool) -> str:
     scores = {} if row.scores is None else row.scores[column]
-    spoken = "".join(f", {_WORDS.get(key, key)} {_number(key, value)}" for key, value in scores.items())
+    spoken = "".join(f", {_WORDS.get(key, key)} {shown_number(key, value)}" for key, value in scores.items())
     alt = html.escape(f"{row.label}, picture {column + 1}{spoken}")
     lines = []
     for key, value in scores.items():
         wins = row.competes and (column, key) in best and bool(np.isclose(value, best[column, key], rtol=1e-9, atol=0))
-        lines.append(f'<span class="sv-num{" sv-best" if wins else ""}">{_number(key, value)}</span>')
+        lines.append(f'<span class="sv-num{" sv-best" if wins else ""}">{shown_number(key, value)}</span>')
     return (f'<div role="cell" class="sv-cell"><img class="sv-img" alt="{alt}" '
             f'src="{png_data_uri(image, row.errors, dark)}">{"".join(lines)}</div>')
 
@@ -158,7 +160,8 @@ def _best(rows: Sequence[Row], count: int) -> dict[tuple[int, str], float]:
     return best
 
 
-def _number(key: str, value: float) -> str:
+def shown_number(key: str, value: float) -> str:
+    """A score with as many digits as it deserves; ``key`` is its name."""
     return f"{value:.{_DIGITS.get(key.lower(), 3)}f}" if np.isfinite(value) else "–"
 
 
@@ -184,7 +187,7 @@ def _png(pixels: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
-def _style(image_shape: tuple[int, int], size: int, dark: bool) -> str:
+def _style(image_shape: tuple[int, int], size: int, dark: bool, large: bool = False) -> str:
     """The style sheet. Text takes the page's own colour, so only accent and hairline depend on ``dark``."""
     height, width = image_shape
     longest = max(height, width)
@@ -193,12 +196,13 @@ def _style(image_shape: tuple[int, int], size: int, dark: bool) -> str:
         "<style>"
         ".sv-scroll{overflow-x:auto;padding-bottom:4px}"
         ".sv-grid{display:inline-block;font-size:12px;line-height:16px}"
-        f".sv-row{{display:grid;grid-template-columns:132px repeat(var(--sv-n),{size}px);column-gap:8px;"
+        f".sv-row{{display:grid;grid-template-columns:{180 if large else 132}px repeat(var(--sv-n),{size}px);"
+        "column-gap:8px;"
         "margin-bottom:10px}"
         ".sv-head,.sv-cell{display:flex;flex-direction:column;align-items:flex-end}"
         ".sv-cell{align-items:center}"
         f".sv-label{{height:{round(size * height / longest) + 3}px;display:flex;flex-direction:column;"
-        "justify-content:center;align-self:flex-start;font-size:14px;line-height:17px;overflow-wrap:anywhere}"
+        f"justify-content:center;align-self:flex-start;overflow-wrap:anywhere;{_LARGE if large else _USUAL}}}"
         ".sv-sub{font-size:12px;opacity:.68}"
         ".sv-key{opacity:.68;padding-right:4px}"
         ".sv-num{font-variant-numeric:tabular-nums;opacity:.85}"

@@ -13,16 +13,13 @@ import streamlit as st
 import torch
 
 from dashboard import network
-from sagvae_core.config import DataConfig, ModelConfig, PerturbationConfig
+from sagvae_core.config import DataConfig, ModelConfig
 from sagvae_core.data import DATASETS, Dataset, dataset_available, load_dataset
 from sagvae_core.errors import SagvaeError, expected
-from sagvae_core.metrics import edge_scores, reconstruction_scores, summarise
+from sagvae_core.metrics import edge_scores
 from sagvae_core.model import GenerativeModel
-from sagvae_core.perturbations import perturb
 from sagvae_core.presets import MODELS
 from sagvae_core.runs import Run, RunConfig, find_run, list_runs, shipped_folder
-
-BATCH = 64  # held-out images behind every averaged number on Robustness
 
 
 @dataclass(frozen=True)
@@ -203,58 +200,3 @@ def positions(key: str, row: int) -> Positions:
 def samples(key: str, count: int, seed: int = 0) -> np.ndarray:
     """(count, N, C) new rows drawn from a model, in its own centred coordinates."""
     return model(key).sample(count, seed).numpy()
-
-
-# ---------------------------------------------------------------------------------------------------- spoiled images
-
-@dataclass(frozen=True)
-class Damaged:
-    """Test images before and after the damage; (M, N) each, M = the shown ones first, then the held-out batch."""
-
-    clean: np.ndarray
-    damaged: np.ndarray
-    shown: int
-
-
-@dataclass(frozen=True)
-class Repaired:
-    """A model's answer to :class:`Damaged`: the shown pictures, their scores, and the batch's mean scores."""
-
-    images: np.ndarray
-    scores: list[dict[str, float]]
-    mean: dict[str, float]
-
-
-def _selection(key: str, first: int, shown: int) -> torch.Tensor:
-    """Test rows: ``shown`` from number ``first`` on, then a fixed held-out batch of BATCH rows."""
-    clean = dataset(key).test.clean
-    start = first % len(clean)
-    return torch.cat([torch.roll(clean, -start, 0)[:shown] if start + shown > len(clean)
-                      else clean[start:start + shown], clean[:BATCH]])
-
-
-def _damage(key: str, damage: PerturbationConfig, seed: int, first: int, shown: int):
-    clean = _selection(key, first, shown)
-    return clean, perturb(clean, damage, dataset(key).image_shape, seed).x
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def damaged(key: str, damage: PerturbationConfig, seed: int, first: int, shown: int) -> tuple[Damaged, Repaired]:
-    """The damage itself and, as "repair by doing nothing", its scores."""
-    clean, spoiled = _damage(key, damage, seed, first, shown)
-    return (Damaged(clean.flatten(1).numpy(), spoiled.flatten(1).numpy(), shown),
-            _scored(spoiled, clean, dataset(key).image_shape, shown))
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def repaired(key: str, damage: PerturbationConfig, seed: int, first: int, shown: int) -> Repaired:
-    """What the model of ``key`` makes of exactly the same damaged images."""
-    clean, spoiled = _damage(key, damage, seed, first, shown)
-    return _scored(model(key).reconstruct(spoiled), clean, dataset(key).image_shape, shown)
-
-
-def _scored(x: torch.Tensor, clean: torch.Tensor, image_shape: tuple[int, int], shown: int) -> Repaired:
-    values = reconstruction_scores(x, clean, image_shape)
-    rows = [{name: float(value[row]) for name, value in values.items()} for row in range(shown)]
-    mean = summarise({name: value[shown:] for name, value in values.items()})
-    return Repaired(x[:shown].flatten(1).numpy(), rows, mean)

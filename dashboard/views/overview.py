@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import figures, parts, pictures, resources
+from dashboard import figures, parts, pictures, resources, spoiled
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.presets import MODELS
 
@@ -52,18 +52,21 @@ def repair_panel() -> None:
     config = resources.run_config(first).data.perturbation
     damage = PerturbationConfig("uniform", pixels=config.pixels)
     pair = ("identity", "sagvae")
+    shown = spoiled.Shown(count=6)
     with st.skeleton(height=420):
-        spoiled, nothing = resources.damaged(first, damage, 0, 0, 6)
-        answers = [resources.repaired(members[role].key, damage, 0, 0, 6) for role in pair]
+        noisy = spoiled.pictures(first, damage, 0, shown, repair=False)
+        answers = [spoiled.pictures(members[role].key, damage, 0, shown) for role in pair]
+        means = [spoiled.mean_scores(members[role].key, damage, 0) for role in pair]
+        untouched = spoiled.mean_scores(first, damage, 0, repair=False)
     shape = resources.dataset(first).image_shape
-    rows = [pictures.Row("Noisy", spoiled.damaged[:6], sublabel=f"{damage.pixels} of {shape[0] * shape[1]} pixels")]
-    rows += [pictures.Row(MODELS[role], answer.images, sublabel=f"SSIM {answer.mean['ssim']:.2f}")
-             for role, answer in zip(pair, answers, strict=True)]
-    rows.append(pictures.Row("Original", spoiled.clean[:6], sublabel="never trained on"))
+    rows = [pictures.Row("Noisy", noisy.images, sublabel=f"{damage.pixels} of {shape[0] * shape[1]} pixels")]
+    rows += [pictures.Row(MODELS[role], answer.images, sublabel=f"SSIM {mean['ssim']:.2f}")
+             for role, answer, mean in zip(pair, answers, means, strict=True)]
+    rows.append(pictures.Row("Original", spoiled.clean(first, shown), sublabel="never trained on"))
     st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=66))
     st.caption(f"{resources.dataset(first).title}. Both models were trained on noisy images only; neither ever saw a "
-               f"clean one. SSIM is the similarity to the original, averaged over {resources.BATCH} held-out images "
-               f"(the noisy ones have {nothing.mean['ssim']:.2f}).")
+               f"clean one. SSIM is the similarity to the original, averaged over {spoiled.BATCH} held-out images "
+               f"(the noisy ones have {untouched['ssim']:.2f}).")
 
 
 parts.heading("Which features belong together?",

@@ -2,16 +2,22 @@
 
 import streamlit as st
 
-from dashboard import parts, pictures, resources, state
+from dashboard import damage_controls, own_pictures, parts, pictures, resources, spoiled, state
+from dashboard import robustness_parts as below
 from dashboard.resources import RunInfo
-from sagvae_core.config import PerturbationConfig
+from dashboard.robustness_parts import Answer
+from dashboard.spoiled import Shown
 from sagvae_core.data import DATASETS
 from sagvae_core.presets import MODELS
 
 DARK = parts.is_dark()
-SHOWN = 10
 ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae"))}  # of the rows
-VALUES = {"white": 1.0, "black": 0.0, "random": None}
+# Pictures side by side and their size in CSS pixels; fewer and larger ones for the back of a room.
+USUAL, PRESENTED = (10, 96), (7, 138)
+# Not a style sheet alone: Streamlit would keep that beyond the run that asked for it.
+HIDE = ("<div></div><style>[data-testid=stHeader],.st-key-lab_frame,.st-key-source,.st-key-lab_models,.st-key-lab_more"
+        "{display:none}"
+        "[data-testid=stMainBlockContainer]{padding-top:1.2rem!important}</style>")
 
 
 def choose_data(infos: list[RunInfo]) -> str | None:
@@ -47,85 +53,86 @@ def download(name: str) -> bool:
     return False
 
 
-def choose_damage(image_shape: tuple[int, int], usual: PerturbationConfig) -> PerturbationConfig:
-    """Kind and strength of the damage."""
-    nodes = image_shape[0] * image_shape[1]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = st.segmented_control("Damage", ["uniform", "block"], required=True, default="uniform", key="kind",
-                                    format_func={"uniform": "Noise", "block": "Block"}.get, bind="query-params")
-        if kind == "uniform":
-            pixels = st.slider("Noisy pixels", 0, nodes, usual.pixels, max(1, nodes // 196), key=f"pixels_{nodes}",
-                               width=340, help=f"How many of the {nodes} pixels get a random grey value. The models "
-                                               f"were trained with {usual.pixels}.")
-            return PerturbationConfig("uniform", pixels=pixels)
-        side = min(image_shape)
-        size = st.slider("Size of the block", 0, side, max(1, side // 4), key=f"size_{nodes}", width=340,
-                         help="Pixels along one side.")
-        value = st.selectbox("Filled with", list(VALUES), key="fill", bind="query-params", width=130)
-        place = st.selectbox("Where", ["random", "centre", "top left", "bottom right"], key="place", width=150,
-                             bind="query-params")
-    free = (image_shape[0] - size, image_shape[1] - size)
-    corner = {"random": None, "centre": (free[0] // 2, free[1] // 2), "top left": (0, 0), "bottom right": free}[place]
-    if size == 0:
-        return PerturbationConfig()
-    return PerturbationConfig("block", size=size, value=VALUES[value], position=corner)
-
-
 @st.fragment
 @parts.guard()
-def compare(name: str, members: list[RunInfo]) -> None:
+def lab(name: str, members: list[RunInfo]) -> None:
     """The comparison; every control redraws this part alone."""
-    lead = members[0]
-    shape = DATASETS[name].image_shape
+    lead, shape = members[0], DATASETS[name].image_shape
+    present = state.get(state.PRESENT, False)
+    count, size = PRESENTED if present else USUAL
+    with st.container(horizontal=True, gap="large"):
+        mine = shape == (own_pictures.SIDE, own_pictures.SIDE) and choose_source() == "your own"
+        kind = damage_controls.choose_kind()
+    shown = choose_own(count) if mine else Shown(state.get(state.FIRST_IMAGE, 0), count)
+    if shown is None:
+        return
+    if present:
+        st.html(HIDE)
     usual = resources.run_config(lead.key).data.perturbation
-    damage = choose_damage(shape, usual if usual.kind == "uniform" else PerturbationConfig("uniform", pixels=200))
+    with st.skeleton(height=640):  # the first time the data are read
+        clean = spoiled.clean(lead.key, shown)
+    damage = damage_controls.choose_settings(kind, clean[0].reshape(shape), usual)
+    chosen, errors = choose_models(name, members, present, mine)
+    seed = state.get(state.DRAW, 0)
+    tiles = st.container()  # filled after the pictures: these are what a person waits for
+    answers = [Answer("Perturbed, as it is", lead.key, spoiled.pictures(lead.key, damage, seed, shown, repair=False))]
+    rows = [answers[0].row(not present, label="Perturbed")]
+    with st.skeleton(height=640):
+        for info in chosen:
+            with parts.guard():  # a broken model must not take the others with it
+                answers.append(Answer(_short(info), info.key, spoiled.pictures(info.key, damage, seed, shown),
+                                      repaired=True, ours=info.role == "sagvae"))
+                rows.append(answers[-1].row(not present))
+                if errors:
+                    rows.append(pictures.Row("error", answers[-1].pictures.images - clean, errors=True))
+    rows.append(pictures.Row("Original", clean))
+    st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=size, large=present))
+    means = [spoiled.mean_scores(answer.key, damage, seed, answer.repaired) for answer in answers]
+    with tiles:
+        below.averages(answers, means)
+    with st.container(key="lab_more"):
+        below.take_away(name, damage, seed, rows, answers, means, shape)
+        below.sweep(damage, answers, shape)
+
+
+def choose_source() -> str:
+    """Held-out pictures, or a person's own."""
+    return st.segmented_control("Pictures", ["held-out", "your own"], key="source", required=True, default="held-out",
+                                bind="query-params", help="Draw digits or upload pictures of 28 x 28 pixels.")
+
+
+def choose_own(count: int) -> Shown | None:
+    """A person's own pictures; None, with a word on what to do, while there is none."""
+    own = own_pictures.choose()
+    if not own:
+        st.info("Draw a digit, or upload pictures of 28 x 28 pixels: they are spoiled and repaired like the others.",
+                icon=":material/draw:")
+        return None
+    return Shown(own=own[:count])
+
+
+def choose_models(name: str, members: list[RunInfo], present: bool, mine: bool) -> tuple[list[RunInfo], bool]:
+    """The models to compare, whether to show their errors, and the buttons beside."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        shown = st.pills("Models", [info.name for info in members], selection_mode="multi", default=_usual(members),
-                         format_func={info.name: _short(info) for info in members}.get, key=f"models_{name}")
-        st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:",
+        with st.container(key="lab_models"):
+            picked = st.pills("Models", [info.name for info in members], selection_mode="multi",
+                              default=_usual(members), format_func={info.name: _short(info) for info in members}.get,
+                              key=f"models_{name}")
+        st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:", shortcut="N",
                   help="New damage on the same images.")
-        st.button("Other images", on_click=state.add, args=(state.FIRST_IMAGE, SHOWN), icon=":material/shuffle:",
-                  help="The next ten held-out images.")
+        st.button("Other images", on_click=state.add, args=(state.FIRST_IMAGE, USUAL[0]), icon=":material/shuffle:",
+                  shortcut="M", help="The next ten held-out images.", disabled=mine)
+        # A button keeps the first shortcut it had, so these are two.
+        if present:
+            st.button("Leave", on_click=state.put, args=(state.PRESENT, False), shortcut="Esc",
+                      icon=":material/close_fullscreen:")
+        else:
+            st.button("Present", on_click=state.put, args=(state.PRESENT, True), shortcut="P",
+                      icon=":material/present_to_all:",
+                      help="Large pictures and nothing around them. N is another draw, Esc leads back.")
         errors = st.toggle("Show errors", key="errors",
                            help="Where a reconstruction is too dark (blue) or too bright (red).")
-    seed, first = state.get(state.DRAW, 0), state.get(state.FIRST_IMAGE, 0)
-    answers = []
-    with st.skeleton(height=640):  # the first time models and metrics are loaded
-        spoiled, nothing = resources.damaged(lead.key, damage, seed, first, SHOWN)
-        for info in members:
-            if info.name in shown:
-                with parts.guard():  # a broken model must not take the others with it
-                    answers.append((info, resources.repaired(info.key, damage, seed, first, SHOWN)))
-    averages(nothing, answers)
-    rows = [pictures.Row("Perturbed", spoiled.damaged[:SHOWN], scores=_scores(nothing), competes=False)]
-    for info, answer in answers:
-        rows.append(pictures.Row(_short(info), answer.images, scores=_scores(answer)))
-        if errors:
-            rows.append(pictures.Row("error", answer.images - spoiled.clean[:SHOWN], errors=True))
-    rows.append(pictures.Row("Original", spoiled.clean[:SHOWN]))
-    st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=96))
-
-
-def averages(nothing, answers) -> None:
-    """Mean scores over the held-out batch, each beside the perturbed input's."""
-    columns = st.columns(1 + len(answers))
-    for column, (title, answer) in zip(columns, [("Perturbed, as it is", nothing),
-                                                 *((_short(info), answer) for info, answer in answers)],
-                                       strict=True):
-        mean = answer.mean
-        gain = mean["psnr"] - nothing.mean["psnr"]
-        with column:
-            same = answer is nothing
-            st.metric(title, f"{mean['psnr']:.1f} dB", "the input" if same else f"{gain:+.1f} dB",
-                      delta_color="off" if same or abs(gain) < 0.05 else "normal",
-                      delta_arrow="off" if same or abs(gain) < 0.05 else "auto",
-                      help=f"PSNR averaged over {resources.BATCH} held-out images, and the difference to the perturbed "
-                           "input.")
-            st.caption(f"MSE {mean['mse_clean']:.4f} · SSIM {mean['ssim']:.3f}")
-
-
-def _scores(answer) -> list[dict[str, float]]:
-    return [{"MSE": score["mse_clean"], "PSNR": score["psnr"], "SSIM": score["ssim"]} for score in answer.scores]
+    return [info for info in members if info.name in picked], errors
 
 
 def _usual(members: list[RunInfo]) -> list[str]:
@@ -138,11 +145,13 @@ def _short(info: RunInfo) -> str:
     return MODELS.get(info.role, info.role) if info.shipped else f"{MODELS.get(info.role, info.role)} · {info.name}"
 
 
-parts.heading("Robustness", "Spoil images no model has seen, and compare what each makes of exactly the same damage.")
 with parts.guard():
-    trained = [info for info in parts.readable_runs() if info.has_model and DATASETS.get(info.dataset) and
-               DATASETS[info.dataset].image_shape]
-    chosen = choose_data(trained)
+    with st.container(key="lab_frame"):
+        parts.heading("Robustness",
+                      "Spoil images no model has seen, and compare what each makes of exactly the same damage.")
+        trained = [info for info in parts.readable_runs() if info.has_model and DATASETS.get(info.dataset) and
+                   DATASETS[info.dataset].image_shape]
+        chosen = choose_data(trained)
     if chosen is not None:
         members = [info for info in trained if info.dataset == chosen]
-        compare(chosen, sorted(members, key=lambda info: (not info.shipped, ORDER.get(info.role, 9), info.name)))
+        lab(chosen, sorted(members, key=lambda info: (not info.shipped, ORDER.get(info.role, 9), info.name)))

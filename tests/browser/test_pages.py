@@ -73,8 +73,8 @@ def test_block_and_errors(new_page):
     page = new_page("robustness?data=Small+digits")
     page.locator(".sv-img").first.wait_for()
     rows = len(pictures(page))
-    keyed(page, "kind").get_by_role("radio", name="Block").or_(
-        keyed(page, "kind").get_by_role("button", name="Block")).first.click()
+    keyed(page, "kind").get_by_role("radio", name="Block", exact=True).or_(
+        keyed(page, "kind").get_by_role("button", name="Block", exact=True)).first.click()
     keyed(page, "size_64").wait_for()
     settled(page)
     keyed(page, "errors").locator("label").first.click()

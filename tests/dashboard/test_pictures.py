@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 from html.parser import HTMLParser
 
 import numpy as np
@@ -124,11 +123,7 @@ def test_strip_and_wrong_shapes():
         pictures.comparison_grid([Row("a", np.zeros((3, 4))), Row("b", np.zeros((2, 4)))], (2, 2))
 
 
-def test_fifty_digits_take_milliseconds_and_few_bytes():
+def test_fifty_digits_take_few_bytes():
     images = np.random.default_rng(0).random((10, 784)) * (np.random.default_rng(1).random((10, 784)) < 0.2)
     rows = [Row(f"row {index}", images, scores=scores(*np.linspace(0, 1, 10))) for index in range(5)]
-    pictures.comparison_grid(rows, (28, 28))
-    started = time.perf_counter()
-    page = pictures.comparison_grid(rows, (28, 28))
-    assert time.perf_counter() - started < 0.25  # about 0.01; the rest is patience with a busy machine
-    assert len(page) < 60_000
+    assert len(pictures.comparison_grid(rows, (28, 28))) < 60_000

@@ -11,15 +11,9 @@ import torch
 
 from dashboard import resources
 from sagvae_core.checkpoint import read_json, read_tensors, write_json, write_tensors
-from sagvae_core.config import PerturbationConfig
-from sagvae_core.data import load_dataset
 from sagvae_core.errors import SagvaeError
-from sagvae_core.metrics import reconstruction_scores, summarise
 from sagvae_core.presets import run_config
 from sagvae_core.runs import Run, Status, shipped_folder
-
-NOISE = PerturbationConfig("uniform", pixels=16)
-BLOCK = PerturbationConfig("block", size=3, value=None)
 
 
 def info(name: str) -> resources.RunInfo:
@@ -139,62 +133,6 @@ def test_positions_are_one_held_out_row_of_every_pattern():
     np.testing.assert_allclose(drawn.truth[-1], unseen[0].numpy(), rtol=1e-5)
     assert not np.array_equal(drawn.truth, resources.positions(key, 1).truth)
     assert np.mean((drawn.truth - drawn.reconstruction) ** 2) < 0.2 * drawn.truth.var()
-
-
-# ---------------------------------------------------------------------------------------------------- spoiled images
-
-@pytest.mark.parametrize("damage", [NOISE, BLOCK], ids=["noise", "block"])
-def test_every_model_sees_exactly_the_same_damage(keys, damage, monkeypatch, cold_caches):
-    seen = {}
-    for key in keys:
-        model = resources.model(key)
-        monkeypatch.setattr(model, "reconstruct", lambda x, key=key: seen.setdefault(key, x.clone()))
-        resources.repaired(key, damage, 3, 20, 10)
-    torch.testing.assert_close(seen[keys[0]], seen[keys[1]], rtol=0, atol=0)
-    shown, _ = resources.damaged(keys[0], damage, 3, 20, 10)
-    np.testing.assert_array_equal(shown.damaged, seen[keys[0]].flatten(1).numpy())
-    assert (shown.damaged != shown.clean).any(1).all()
-
-
-def test_batch_does_not_depend_on_the_shown_images(keys):
-    first, here = resources.damaged(keys[0], NOISE, 0, 0, 10)
-    second, there = resources.damaged(keys[0], NOISE, 0, 200, 10)
-    batch = resources.BATCH
-    np.testing.assert_array_equal(first.clean[-batch:], second.clean[-batch:])
-    np.testing.assert_array_equal(first.damaged[-batch:], second.damaged[-batch:])
-    assert here.mean == there.mean
-    assert not np.array_equal(first.clean[:10], second.clean[:10])
-    one, other = (resources.repaired(keys[0], NOISE, 0, start, 10).mean for start in (0, 200))
-    assert one == pytest.approx(other, rel=1e-5)
-
-
-def test_another_seed_is_another_damage(keys):
-    one, other = (resources.damaged(keys[0], NOISE, seed, 0, 10)[0] for seed in (0, 1))
-    np.testing.assert_array_equal(one.clean, other.clean)
-    assert not np.array_equal(one.damaged, other.damaged)
-    again = resources.damaged(keys[0], NOISE, 0, 0, 10)[0]
-    np.testing.assert_array_equal(one.damaged, again.damaged)
-
-
-def test_the_last_images_are_followed_by_the_first(keys):
-    test = load_dataset("digits").test.clean.flatten(1).numpy()
-    shown = resources.damaged(keys[0], NOISE, 0, len(test) - 4, 10)[0]
-    np.testing.assert_array_equal(shown.clean[:10], np.concatenate([test[-4:], test[:6]]))
-
-
-def test_scores_are_those_of_the_shown_and_of_the_batch(keys):
-    spoiled, nothing = resources.damaged(keys[0], NOISE, 0, 0, 10)
-    answer = resources.repaired(keys[0], NOISE, 0, 0, 10)
-    assert answer.images.shape == (10, 64)
-    assert len(answer.scores) == len(nothing.scores) == 10
-    clean, inputs = (torch.from_numpy(part).unsqueeze(-1) for part in (spoiled.clean, spoiled.damaged))
-    repaired = Run(shipped_folder() / "digits-sagvae").load_model().reconstruct(inputs)
-    values = reconstruction_scores(repaired, clean, (8, 8))
-    np.testing.assert_allclose(answer.images, repaired[:10].flatten(1).numpy(), atol=1e-6)
-    assert answer.scores[4]["mse_clean"] == pytest.approx(float(values["mse_clean"][4]), rel=1e-5)
-    assert answer.mean["mse_clean"] == pytest.approx(
-        summarise({"mse_clean": values["mse_clean"][10:]})["mse_clean"], rel=1e-5)
-    assert answer.mean["mse_clean"] < nothing.mean["mse_clean"]
 
 
 def test_status_of_a_dead_process_is_interrupted(runs_folder):

@@ -1,0 +1,85 @@
+"""What stands around the pictures of the Robustness page: averages, files to take away, a sweep over strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled
+from sagvae_core.config import PerturbationConfig
+from sagvae_core.perturbations import with_strength
+
+STEPS, DRAWS = 9, 3  # of a sweep
+_SHOWN = {"mse_clean": "MSE", "psnr": "PSNR", "ssim": "SSIM"}
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one model makes of the shown pictures, or the damaged pictures themselves if nothing is ``repaired``."""
+
+    title: str
+    key: str
+    pictures: spoiled.Pictures
+    repaired: bool = False
+    ours: bool = False
+
+    def row(self, scores: bool, label: str | None = None) -> pictures.Row:
+        """A row of the comparison, with or without its numbers."""
+        named = [{_SHOWN[name]: score[name] for name in _SHOWN} for score in self.pictures.scores]
+        return pictures.Row(label or self.title, self.pictures.images, scores=named if scores else None,
+                            competes=self.repaired)
+
+
+def averages(answers: Sequence[Answer], means: Sequence[dict[str, float]]) -> None:
+    """Mean scores over the held-out batch, each beside the perturbed input's, which comes first."""
+    for answer, column, mean in zip(answers, st.columns(len(answers)), means, strict=True):
+        gain = mean["psnr"] - means[0]["psnr"]
+        quiet = not answer.repaired or abs(gain) < 0.05
+        with column:
+            st.metric(answer.title, f"{mean['psnr']:.1f} dB", f"{gain:+.1f} dB" if answer.repaired else "the input",
+                      delta_color="off" if quiet else "normal", delta_arrow="off" if quiet else "auto",
+                      help=f"PSNR averaged over {spoiled.BATCH} held-out images, and the difference to the perturbed "
+                           "input.")
+            st.caption(f"MSE {mean['mse_clean']:.4f} · SSIM {mean['ssim']:.3f}")
+
+
+def take_away(name: str, damage: PerturbationConfig, seed: int, rows: Sequence[pictures.Row],
+              answers: Sequence[Answer], means: Sequence[dict[str, float]], shape: tuple[int, int]) -> None:
+    """The comparison as files, made when they are asked for."""
+    table = [(answer.title, answer.pictures.scores, mean) for answer, mean in zip(answers, means, strict=True)]
+    words = f"{damage.kind}, {damage_controls.strength_words(damage.kind)}: {damage_controls.strength(damage):g}"
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("Picture", lambda: comparison_files.png(rows, shape), f"{name}-{damage.kind}.png",
+                           "image/png", icon=":material/image:", on_click="ignore", help="This comparison as a PNG.")
+        st.download_button("Numbers", lambda: comparison_files.csv_text(words, seed, table, spoiled.BATCH),
+                           f"{name}-{damage.kind}.csv", "text/csv", icon=":material/table:", on_click="ignore",
+                           help="Scores of every picture and their means as CSV.")
+
+
+def sweep(damage: PerturbationConfig, answers: Sequence[Answer], shape: tuple[int, int]) -> None:
+    """A metric against the strength of this kind of damage, for the same models."""
+    if not st.toggle("Metric against strength", key="sweep", bind="query-params",
+                     help=f"{STEPS} strengths of this kind of damage, {DRAWS} draws each, {spoiled.BATCH} held-out "
+                          "images. Computed once, then kept."):
+        return
+    metric = st.segmented_control("Metric", list(_SHOWN), key="swept", default="psnr", required=True,
+                                  format_func=_SHOWN.get, label_visibility="collapsed")
+    words = damage_controls.strength_words(damage.kind)
+    steps = [with_strength(damage, step / (STEPS - 1), shape[0] * shape[1], shape) for step in range(STEPS)]
+    lines: list[figures_robustness.Line] = []
+    with st.empty():
+        for answer in answers:
+            values = []
+            for step in steps:
+                done = (len(lines) * STEPS + len(values)) / (len(answers) * STEPS)
+                st.progress(done, f"{answer.title}: {words} {damage_controls.strength(step):g}")
+                values.append([spoiled.mean_scores(answer.key, step, draw, answer.repaired)[metric]
+                               for draw in range(DRAWS)])
+            lines.append(figures_robustness.Line(answer.title, values, answer.ours, not answer.repaired))
+        figure = figures_robustness.sweep([damage_controls.strength(step) for step in steps], lines, words,
+                                          parts.METRICS[metric][0], damage_controls.strength(damage), parts.is_dark())
+        st.plotly_chart(figure, key="sweep_chart", config={"displayModeBar": False})
+    st.caption(f"Mean and range over {DRAWS} draws of the damage, {spoiled.BATCH} held-out images each; the dashed "
+               "line is the strength above.")
