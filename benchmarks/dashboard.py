@@ -1,8 +1,9 @@
-"""How long a person waits: server start, first page, slider to picture, and the weight of the largest figure.
+"""How long a person waits: server start, first page, the lab's controls to pictures, the weight of the largest figure.
 
     python benchmarks/dashboard.py [--dataset mnist] [--moves 25] [--out report.json]
 
-Drives a real Chromium against a server of its own. Times depend on the machine: nothing here is asserted.
+Drives a real Chromium against a server of its own; the lab shows ten images and three models. Times
+depend on the machine: nothing here is asserted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +30,59 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("localhost", 0))
         return found.getsockname()[1]
+
+
+WARM_UP = 3  # first moves that fill caches and are not counted
+
+
+def answered(page, act: Callable[[], None]) -> float:
+    """Milliseconds from ``act`` until a picture of the comparison is another one."""
+    before = page.evaluate(PICTURES)
+    started = time.perf_counter()
+    act()
+    page.wait_for_function(f"before => {PICTURES} !== before", arg=before, timeout=30_000)
+    waited = 1000 * (time.perf_counter() - started)
+    page.wait_for_timeout(400)  # a person looks at it; the averages above the pictures follow meanwhile
+    return waited
+
+
+def move_slider(page, moves: int) -> list[float]:
+    """The number of noisy pixels, up and down a step."""
+    page.get_by_role("slider", name="Noisy pixels").focus()
+    return [answered(page, lambda move=move: page.keyboard.press("ArrowRight" if move % 2 or move % 4 == 0
+                                                                 else "ArrowLeft")) for move in range(moves)]
+
+
+def draw_again(page, moves: int) -> list[float]:
+    """Another draw, by its key."""
+    page.get_by_test_id("stHeading").first.click()
+    return [answered(page, lambda: page.keyboard.press("n")) for _ in range(moves)]
+
+
+def toggle_errors(page, moves: int) -> list[float]:
+    """Error maps on and off."""
+    toggle = page.locator(".st-key-errors label").first
+    return [answered(page, toggle.click) for _ in range(moves)]
+
+
+def drag_block(page, moves: int) -> list[float]:
+    """The block by hand, with the arrow keys."""
+    page.locator(".st-key-kind").get_by_text("Block", exact=True).click()
+    box = page.locator(".st-key-place").get_by_role("combobox")
+    box.wait_for()
+    page.wait_for_timeout(2000)
+    box.click()
+    page.get_by_role("option", name="by hand").click()
+    placer = page.locator(".st-key-placed [tabindex='0']").first
+    placer.wait_for()
+    page.wait_for_timeout(3000)
+    placer.focus()
+    return [answered(page, lambda move=move: page.keyboard.press("ArrowDown" if move % 2 else "ArrowUp"))
+            for move in range(moves)]
+
+
+CONTROLS: dict[str, Callable] = {"slider": move_slider, "draw": draw_again, "errors": toggle_errors,
+                                 "block": drag_block}
 
 
 def measure(dataset: str, moves: int) -> dict[str, float]:
@@ -60,20 +115,15 @@ def measure(dataset: str, moves: int) -> dict[str, float]:
             page.goto(f"http://localhost:{port}/robustness")
             page.get_by_role("button", name=DATASETS[dataset].title).or_(
                 page.get_by_role("radio", name=DATASETS[dataset].title)).first.click(timeout=60_000)
-            slider = page.get_by_role("slider", name="Noisy pixels")
-            slider.wait_for(timeout=60_000)
+            page.get_by_role("slider", name="Noisy pixels").wait_for(timeout=60_000)
             page.wait_for_timeout(4000)
-            slider.focus()
-            waits = []
-            for move in range(moves + 3):
-                before = page.evaluate(PICTURES)
-                started = time.perf_counter()
-                page.keyboard.press("ArrowRight" if move % 2 else "ArrowLeft" if move % 4 else "ArrowRight")
-                page.wait_for_function(f"before => {PICTURES} !== before", arg=before, timeout=30_000)
-                waits.append(1000 * (time.perf_counter() - started))
-                page.wait_for_timeout(400)
-            waits = sorted(waits[3:])  # the first moves warm caches
-            report |= {"slider_median_ms": statistics.median(waits), "slider_p95_ms": waits[int(0.95 * len(waits))]}
+            third = page.locator(".st-key-lab_models").get_by_role("button", name="VAE, 20-dim code")
+            third.click()
+            page.wait_for_timeout(4000)
+            for name, act in CONTROLS.items():
+                waits = sorted(act(page, moves + WARM_UP)[WARM_UP:])
+                report |= {f"{name}_median_ms": statistics.median(waits),
+                           f"{name}_p95_ms": waits[int(0.95 * len(waits))]}
             browser.close()
     finally:
         os.killpg(server.pid, 15)
