@@ -11,7 +11,7 @@ from sagvae_core.data import DATASETS
 from sagvae_core.presets import MODELS
 
 DARK = parts.is_dark()
-ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae"))}  # of the rows
+ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae", "conv_dae"))}  # of the rows
 # Pictures side by side and their size in CSS pixels; fewer and larger ones for the back of a room.
 USUAL, PRESENTED = (10, 96), (7, 138)
 # Not a style sheet alone: Streamlit would keep that beyond the run that asked for it.

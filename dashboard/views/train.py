@@ -39,7 +39,7 @@ def settings() -> tuple[str, RunConfig] | None:
             nodes = DATASETS[dataset].num_nodes
             default = run_config(dataset, model).data.perturbation.pixels
             pixels = more[1].slider("Noisy pixels", 0, nodes, default, key=f"new_noise_{dataset}",
-                                    help="Damage of the training images. Only the denoising autoencoder sees clean "
+                                    help="Damage of the training images. Only denoising autoencoders see clean "
                                          "ones.")
             overrides |= {"data.perturbation.kind": "uniform" if pixels else "none", "data.perturbation.pixels": pixels}
             rows = more[2].number_input("Training rows", 100, 55_000 if nodes > 100 else 1000,
