@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from dashboard import pads
+from dashboard import pads, parts
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.perturbations import STRONGEST_SIGMA
 
@@ -41,8 +41,7 @@ def strength_words(kind: str) -> str:
 
 def choose_kind() -> str:
     """A key of :data:`KINDS`."""
-    return st.segmented_control("Damage", list(KINDS), required=True, default="uniform", key="kind",
-                                format_func=KINDS.get, bind="query-params")
+    return parts.one_of("Damage", list(KINDS), "kind", format_func=KINDS.get, bind="query-params")
 
 
 def choose_settings(kind: str, picture: np.ndarray, usual: PerturbationConfig) -> PerturbationConfig:
@@ -88,8 +87,7 @@ def _strength_controls(kind: str, shape: tuple[int, int], usual: PerturbationCon
         settings["contrast"] = 1 - st.slider("Contrast taken away", 0.0, 1.0, 0.5, 0.02, key="contrast", width=_WIDTH,
                                              help="At 1 every pixel is the same grey.")
     elif kind == "stripes":
-        settings["direction"] = st.segmented_control("Direction", ["horizontal", "vertical"], key="direction",
-                                                     required=True, default="horizontal")
+        settings["direction"] = parts.one_of("Direction", ["horizontal", "vertical"], "direction")
         lines = shape[0] if settings["direction"] == "horizontal" else shape[1]
         settings["count"] = st.slider("Stripes", 0, lines, max(1, lines // 9), key=f"stripes_{lines}", width=_WIDTH,
                                       help="Lines of one pixel that are lost.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
@@ -91,3 +91,15 @@ def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: s
     name = st.selectbox(label, names, start, key=state.RUN, format_func=lambda name: choices[name].label,
                         bind="query-params", help="Finished models: the shipped ones first, then yours.")
     return choices[name]
+
+
+def one_of(label: str, options: Sequence, key: str, default=None, **settings):
+    """One of ``options`` as buttons side by side; ``settings`` go to ``st.segmented_control``.
+
+    Always one: a link without a value ("?kind=") and the browser's way back leave Streamlit's own with None, though one
+    is required.
+    """
+    default = options[0] if default is None else default
+    state.fit_to(key, options, default)
+    chosen = st.segmented_control(label, options, key=key, default=default, required=True, **settings)
+    return default if chosen is None else chosen

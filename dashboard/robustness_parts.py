@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled
 from sagvae_core.config import PerturbationConfig
+from sagvae_core.metrics import PSNR_CAP
 from sagvae_core.perturbations import with_strength
 
 STEPS, DRAWS = 9, 3  # of a sweep
@@ -34,27 +35,33 @@ class Answer:
 
 def averages(answers: Sequence[Answer], means: Sequence[dict[str, float]]) -> None:
     """Mean scores over the held-out batch, each beside the perturbed input's, which comes first."""
+    untouched = means[0]["psnr"] >= PSNR_CAP
     for answer, column, mean in zip(answers, st.columns(len(answers)), means, strict=True):
         gain = mean["psnr"] - means[0]["psnr"]
-        quiet = not answer.repaired or abs(gain) < 0.05
+        quiet = not answer.repaired or untouched or abs(gain) < 0.05
+        delta = ("the input" if not answer.repaired else "nothing to repair" if untouched else f"{gain:+.1f} dB")
         with column:
-            st.metric(answer.title, f"{mean['psnr']:.1f} dB", f"{gain:+.1f} dB" if answer.repaired else "the input",
+            st.metric(answer.title, "unchanged" if mean["psnr"] >= PSNR_CAP else f"{mean['psnr']:.1f} dB", delta,
                       delta_color="off" if quiet else "normal", delta_arrow="off" if quiet else "auto",
-                      help=f"PSNR averaged over {spoiled.BATCH} held-out images, and the difference to the perturbed "
-                           "input.")
+                      help=f"PSNR averaged over the same {spoiled.BATCH} held-out images whatever is shown below, and "
+                           "the difference to the perturbed input.")
             st.caption(f"MSE {mean['mse_clean']:.4f} · SSIM {mean['ssim']:.3f}")
+    st.caption(f"Means over {spoiled.BATCH} held-out images. Below, the best number of a picture is bold; the input "
+               "does not compete.")
 
 
 def take_away(name: str, damage: PerturbationConfig, seed: int, rows: Sequence[pictures.Row],
               answers: Sequence[Answer], means: Sequence[dict[str, float]], shape: tuple[int, int]) -> None:
     """The comparison as files, made when they are asked for."""
     table = [(answer.title, answer.pictures.scores, mean) for answer, mean in zip(answers, means, strict=True)]
-    words = f"{damage.kind}, {damage_controls.strength_words(damage.kind)}: {damage_controls.strength(damage):g}"
+    strength = damage_controls.strength(damage)
+    words = f"{name}, {damage.kind}, {damage_controls.strength_words(damage.kind)}: {strength:g}"
+    file = f"{name}-{damage.kind}-{strength:g}-draw-{seed}"
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Picture", lambda: comparison_files.png(rows, shape), f"{name}-{damage.kind}.png",
+        st.download_button("Picture", lambda: comparison_files.png(rows, shape), f"{file}.png",
                            "image/png", icon=":material/image:", on_click="ignore", help="This comparison as a PNG.")
         st.download_button("Numbers", lambda: comparison_files.csv_text(words, seed, table, spoiled.BATCH),
-                           f"{name}-{damage.kind}.csv", "text/csv", icon=":material/table:", on_click="ignore",
+                           f"{file}.csv", "text/csv", icon=":material/table:", on_click="ignore",
                            help="Scores of every picture and their means as CSV.")
 
 
@@ -64,8 +71,7 @@ def sweep(damage: PerturbationConfig, answers: Sequence[Answer], shape: tuple[in
                      help=f"{STEPS} strengths of this kind of damage, {DRAWS} draws each, {spoiled.BATCH} held-out "
                           "images. Computed once, then kept."):
         return
-    metric = st.segmented_control("Metric", list(_SHOWN), key="swept", default="psnr", required=True,
-                                  format_func=_SHOWN.get, label_visibility="collapsed")
+    metric = parts.one_of("Metric", list(_SHOWN), "swept", "psnr", format_func=_SHOWN.get, label_visibility="collapsed")
     words = damage_controls.strength_words(damage.kind)
     steps = [with_strength(damage, step / (STEPS - 1), shape[0] * shape[1], shape) for step in range(STEPS)]
     lines: list[figures_robustness.Line] = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .errors import expected
 from .runs import shipped_folder
 
 
@@ -26,13 +27,20 @@ def kl_weight(dataset: str, model: str, rows: int, seed: int, out: Path | None) 
     """Tune a baseline's KL weight on clean validation images."""
     from .checkpoint import write_json
     from .studies.kl_weight import tune_kl_weight
+    from .studies.record import check_out
+
+    out = out or shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}.json"
+    check_out(out, "kl-weight")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise expected("out", "a path in a folder that can be written", f"{out} ({error.strerror})",
+                       "Choose another with --out.") from None
 
     def show(row: dict[str, Any]) -> None:
         click.echo(f"{row['setting']:28} MSE to clean {row['mean']:.4f}")
 
     record = tune_kl_weight(dataset, model, rows, seed, show)
-    out = out or shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, record)
     click.echo("Chosen: {likelihood}, KL(z) x {kl_z_weight:g}".format(**record["chosen"]))
     click.echo(out)

@@ -35,11 +35,9 @@ def choose_told(record: Record, task: str | None = None) -> str | None:
     options = evidence.knowledge(record, task)
     if len(options) < 2:
         return options[0] if options else None
-    state.fit_to(state.TOLD, options)
-    return st.segmented_control("What the methods are told", options, key=state.TOLD, default=options[0], required=True,
-                                format_func=str.capitalize, bind="query-params",
-                                help="The number of edges, given to all methods or to none. The paper gives it to "
-                                     "its own.")
+    return parts.one_of("What the methods are told", options, state.TOLD, format_func=str.capitalize,
+                        bind="query-params",
+                        help="The number of edges, given to all methods or to none. The paper gives it to its own.")
 
 
 def choose_task(options: list[str], label: str = "Task", first: str | None = None) -> str:
@@ -125,8 +123,8 @@ def suite(name: str, record: Record) -> None:
         losses = [metric for metric in evidence.metrics(record)
                   if metric.startswith("regret_") and not metric.endswith("_worst")] if alone else []
         if losses:
-            lost = st.segmented_control("What is lost", losses, key="lost", default=losses[0], required=True,
-                                        format_func=lambda metric: tables.title(metric).removesuffix(" lost"))
+            lost = parts.one_of("What is lost", losses, "lost",
+                                format_func=lambda metric: tables.title(metric).removesuffix(" lost"))
     if losses:
         points = evidence.losses(record, lost, told, size)
         mean = evidence.mean_value(points)
@@ -186,9 +184,8 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             label = st.selectbox("Method", labels, key=state.METHOD, bind="query-params", width=300,
                                  help="Or click its row in the table.")
-            cut = st.segmented_control("Edges are", CUTS, key="cut", default=CUTS[0], required=True,
-                                       help="The pairs above the method's own threshold, or the K best for K true "
-                                            "edges.")
+            cut = parts.one_of("Edges are", CUTS, "cut",
+                               help="The pairs above the method's own threshold, or the K best for K true edges.")
         found = kept[label]
         pairs = evidence_edges.chosen_pairs(found, cut == CUTS[1])
         figure = figures.network_figure(
@@ -240,5 +237,5 @@ def show(name: str) -> None:
 parts.heading("Evidence", "How right are the relations? Every claim with its spread, the paper's number, and the "
               "command that makes it again.")
 headlines()
-show(st.segmented_control("Study", list(STUDIES), key=state.STUDY, default="karate", required=True,
-                          format_func=STUDIES.get, bind="query-params", label_visibility="collapsed"))
+show(parts.one_of("Study", list(STUDIES), state.STUDY, "karate", format_func=STUDIES.get, bind="query-params",
+                  label_visibility="collapsed"))

@@ -27,12 +27,9 @@ def choose_data(infos: list[RunInfo]) -> str | None:
         st.info("There is no trained image model yet. Train one on the Train page.", icon=":material/model_training:")
         return None
     ready = [name for name in names if resources.available(name)]
-    if "data" not in st.session_state:
-        st.session_state["data"] = ready[0] if ready and names[0] not in ready else names[0]
-        if "mnist" in ready:
-            st.session_state["data"] = "mnist"
-    name = st.segmented_control("Images", names, format_func=lambda name: DATASETS[name].title, key="data",
-                                required=True, bind="query-params")
+    first = "mnist" if "mnist" in ready else [*ready, names[0]][0]
+    name = parts.one_of("Images", names, "data", first, format_func=lambda name: DATASETS[name].title,
+                        bind="query-params")
     if name not in ready and not download(name):
         return None
     return name
@@ -97,8 +94,8 @@ def lab(name: str, members: list[RunInfo]) -> None:
 
 def choose_source() -> str:
     """Held-out pictures, or a person's own."""
-    return st.segmented_control("Pictures", ["held-out", "your own"], key="source", required=True, default="held-out",
-                                bind="query-params", help="Draw digits or upload pictures of 28 x 28 pixels.")
+    return parts.one_of("Pictures", ["held-out", "your own"], "source", bind="query-params",
+                        help="Draw digits or upload pictures of 28 x 28 pixels.")
 
 
 def choose_own(count: int) -> Shown | None:

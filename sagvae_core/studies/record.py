@@ -49,12 +49,12 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
 
     Raises:
         SagvaeError: a cell comes twice, edges of several seeds of a task are to be kept, ``out`` cannot be written or
-            holds something else than a record, or every cell failed.
+            may not be overwritten (:func:`check_out`), or every cell failed.
     """
     cells, out = list(cells), Path(out)
     paper = [{"sd": None, "n": None} | row for row in paper_rows]
     kept = {cell for cell in cells if keep_edges is not None and keep_edges(cell)}
-    _check_plan(cells, kept, out, workers)
+    _check_plan(cells, kept, out, workers, name)
     for row in paper:
         check_row(row, "paper_rows")
     try:
@@ -139,19 +139,33 @@ def edge_metrics(scores: Any, threshold: float, truth: Any) -> dict[str, float]:
         "f1_top_k": float(top / total), "f1_best": float(best.max()), "all_edges_f1": found["all_edges_f1"]}
 
 
-def _check_plan(cells: list[Cell], kept: set[Cell], out: Path, workers: int) -> None:
-    if not cells:
-        raise expected("cells", "at least one", "none")
-    if len(set(cells)) < len(cells):
-        raise expected("cells", "all different", f"{next(cell for cell in cells if cells.count(cell) > 1)} twice")
+def check_out(out: Path, name: str, quick: bool = False) -> None:
+    """Say before anything is computed whether the record of study ``name`` may be written to ``out``.
+
+    Raises:
+        SagvaeError: the path does not end in .json, or what lies there is no record, that of another study, or, for a
+            quick one, that of a whole study.
+    """
     if out.suffix != ".json":
         raise expected("out", "a path that ends in .json", out)
     if out.is_file():
         try:
-            read_record(out)
+            there = read_record(out)
         except (SagvaeError, ValueError):
             raise expected("out", "a new file or a study's record", f"{out}, which is neither",
                            "It would be overwritten: choose another with --out.") from None
+        if there["study"] != name or (quick and "--quick" not in there["command"]):
+            raise expected("out", f"a new file or the record of a {'quick ' if quick else ''}{name!r} study",
+                           f"{out}, the record of `{there['command']}`",
+                           "It would be overwritten: choose another with --out.")
+
+
+def _check_plan(cells: list[Cell], kept: set[Cell], out: Path, workers: int, name: str) -> None:
+    if not cells:
+        raise expected("cells", "at least one", "none")
+    if len(set(cells)) < len(cells):
+        raise expected("cells", "all different", f"{next(cell for cell in cells if cells.count(cell) > 1)} twice")
+    check_out(out, name, cells[0].quick)
     if workers < 1:
         raise expected("workers", "at least 1", workers)
     for task in {cell.task for cell in kept}:  # its graph is stored once, and may be another one with another seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from handling import choose, keyed, no_error, pictures, settled
+from handling import choose, go, keyed, no_error, pictures, settled
 from PIL import Image
 
 from sagvae_core.data import dataset_available
@@ -66,11 +66,25 @@ def test_present_mode_by_its_keys(new_page):
     no_error(page)
 
 
+def test_the_way_back_and_forward_again(new_page):
+    page = new_page("evidence")
+    settled(page)
+    go(page, "Robustness")
+    page.locator(".sv-img").first.wait_for()
+    settled(page)
+    page.go_back()
+    settled(page)
+    page.go_forward()
+    page.locator(".sv-img").first.wait_for()
+    settled(page)
+    no_error(page)
+
+
 def test_the_comparison_is_taken_away_as_files(new_page):
     page = lab(new_page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Picture").click()
-    assert download.value.suggested_filename == "digits-uniform.png"
+    assert download.value.suggested_filename == "digits-uniform-16-draw-0.png"
     assert Image.open(io.BytesIO(download.value.path().read_bytes())).width > 1400
     with page.expect_download() as download:
         page.get_by_role("button", name="Numbers").click()

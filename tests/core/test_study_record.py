@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from sagvae_core.cli import cli
 from sagvae_core.errors import SagvaeError
 from sagvae_core.metrics import edge_scores
 from sagvae_core.studies.cells import Cell, Measured
@@ -314,3 +317,24 @@ def test_the_best_threshold_is_the_best_of_all(seed):
     found = edge_metrics(scores, 0.45, truth)
     assert found["f1_best"] == pytest.approx(max(tried))
     assert found["f1"] == pytest.approx(edge_scores(scores, truth, 0.45)["f1"])
+
+
+def test_a_quick_run_does_not_replace_a_whole_study(tmp_path):
+    out = tmp_path / "study.json"
+    before = study(out).read_bytes()
+    quick = [dataclasses.replace(cell, quick=True) for cell in CELLS]
+    with pytest.raises(SagvaeError, match=r"record of a quick 'test' study.*`sagvae study test`.*--out"):
+        study(out, cells=quick, command="sagvae study test --quick")
+    with pytest.raises(SagvaeError, match="record of a 'other' study"):
+        run_study("other", CELLS, measure, out=out, command="sagvae study other", seeds=[0], quiet=True)
+    assert out.read_bytes() == before
+    study(out)  # but the same study may be made again
+
+
+def test_baseline_tuning_says_before_it_begins_where_it_cannot_write(tmp_path):
+    (tmp_path / "notes.json").write_text("{}")
+    result = CliRunner().invoke(cli, ["study", "kl-weight", "--dataset", "digits", "--out", str(tmp_path)])
+    assert result.exit_code != 0 and "a path that ends in .json" in " ".join(result.output.split())
+    result = CliRunner().invoke(cli, ["study", "kl-weight", "--dataset", "digits",
+                                      "--out", str(tmp_path / "notes.json")])
+    assert result.exit_code != 0 and "neither" in " ".join(result.output.split())

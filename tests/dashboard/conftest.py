@@ -59,7 +59,7 @@ def _shown(key: str, value: str) -> str:
 
     if key == "run":
         return {info.name: info.label for info in resources.run_infos()[0]}.get(value, value)
-    return DATASETS[value].title if key == "data" else value
+    return DATASETS[value].title if key == "data" and value else value
 
 
 @pytest.fixture

@@ -46,6 +46,20 @@ def test_every_kind_damages_and_its_control_changes_how(open_page, kind):
     assert moved[-1] == rows[-1], "the originals stay"
 
 
+@pytest.mark.parametrize("key", ["kind", "data", "fill", "place"])
+def test_a_link_without_a_value_shows_the_usual(open_page, key):
+    app = lab(open_page, **{key: ""})
+    assert picture_rows(app)
+
+
+def test_nothing_to_repair_is_no_loss(open_page):
+    app = lab(open_page)
+    app.slider(key="pixels_64").set_value(0).run()
+    sound(app)
+    assert app.metric[0].value == "unchanged"
+    assert {metric.delta for metric in app.metric[1:]} == {"nothing to repair"}
+
+
 def test_a_block_turned_by_nothing_is_a_block(open_page):
     app = lab(open_page, state={"kind": "rotated", "place": "centre", "angle": 0, "fill": "white"})
     turned = picture_rows(app)[0]
