@@ -16,12 +16,13 @@ _PICTURE, _GAP, _LABEL, _LINE = 140, 12, 230, 22  # pixels of the PNG: a row of 
 _SIZES = {"label": 22, "small": 16}
 
 
-def png(rows: Sequence[Row], image_shape: tuple[int, int]) -> bytes:
-    """The rows of a comparison as one picture on white, with labels and scores.
+def png(rows: Sequence[Row], image_shape: tuple[int, int], title: str) -> bytes:
+    """The rows of a comparison as one picture on white, with labels and scores, below a line that says what it is.
 
     Args:
         rows: as on the page, see :class:`~dashboard.pictures.Row`; all of M pictures.
         image_shape: (H, W).
+        title: data, damage and draw in words.
     """
     height, width = image_shape
     scale = _PICTURE / max(image_shape)
@@ -29,9 +30,10 @@ def png(rows: Sequence[Row], image_shape: tuple[int, int]) -> bytes:
     fonts = {name: ImageFont.load_default(points) for name, points in _SIZES.items()}
     heights = [size[1] + _LINE * len(row.scores[0] if row.scores else ()) + _GAP for row in rows]
     count = len(rows[0].images)
-    sheet = Image.new("RGB", (_LABEL + count * (size[0] + _GAP), sum(heights) + _GAP), "white")
+    sheet = Image.new("RGB", (_LABEL + count * (size[0] + _GAP), sum(heights) + _GAP + 2 * _LINE), "white")
     draw = ImageDraw.Draw(sheet)
-    top = _GAP
+    draw.text((_GAP, _GAP), title, "#262A33", fonts["label"])
+    top = _GAP + 2 * _LINE
     largest = max((float(np.abs(row.images).max(initial=0)) for row in rows if row.errors), default=1.0)
     for row, tall in zip(rows, heights, strict=True):
         draw.text((_GAP, top + size[1] // 2), row.label, "#262A33", fonts["label"], "lm")

@@ -137,17 +137,19 @@ def sizes(record: Record) -> list[str]:
 
 @dataclass(frozen=True)
 class Grid:
-    """Methods x tasks of one metric: ``values`` (methods, families), NaN where nothing was measured."""
+    """Methods x families of tasks of one metric: ``values`` (methods, families), NaN where nothing was measured;
+    ``counts`` (families,) says how many tasks each family has."""
 
     methods: list[str]
     labels: list[str]
     families: list[str]
     values: np.ndarray
+    counts: np.ndarray
 
     @property
     def means(self) -> np.ndarray:
-        """(methods,): over all families; NaN for a method that lacks one, whose mean would be of other tasks."""
-        return self.values.mean(axis=1) if self.families else np.full(len(self.methods), np.nan)
+        """(methods,): over all tasks; NaN for a method that lacks one, whose mean would be of other tasks."""
+        return self.values @ self.counts / self.counts.sum() if self.families else np.full(len(self.methods), np.nan)
 
 
 def grid(record: Record, metric: str, told: str | None = None, size: str = ALL_SIZES,
@@ -170,7 +172,7 @@ def grid(record: Record, metric: str, told: str | None = None, size: str = ALL_S
     order = sorted(range(len(methods)), key=lambda place: kinds.index(kind_of(list(methods.values())[place])))
     labels = list(methods)
     return Grid([methods[labels[place]] for place in order], [labels[place] for place in order], families,
-                values[order])
+                values[order], np.array(list(per_family.values()), dtype=float))
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ def paper_figures(rows: list[Line]) -> None:
         config={"displayModeBar": False}, alt="True and reconstructed positions of the club's members, by pattern")
     measured = [line for line in rows if {"mse_unseen", "mse_unseen_mean"} <= set(line.values)]
     errors = [f"{parts.plain(line.label)} {evidence.text(line.values['mse_unseen'], 3)}" for line in measured]
-    said = ["Three of the five patterns; the model never saw the right one. All 34 members, two clubs, one colour "
-            "each."]
+    said = ["Three of the five patterns; the model never saw the one on the right. All 34 members, two clubs, one "
+            "colour each."]
     if measured:
         variance = evidence.text(measured[0].values["mse_unseen_mean"], 2)
         said.append(f"Mean squared error on such a pattern, over all draws of the study: {'; '.join(errors)}. The "

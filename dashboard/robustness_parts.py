@@ -58,7 +58,7 @@ def take_away(name: str, damage: PerturbationConfig, seed: int, rows: Sequence[p
     words = f"{name}, {damage.kind}, {damage_controls.strength_words(damage.kind)}: {strength:g}"
     file = f"{name}-{damage.kind}-{strength:g}-draw-{seed}"
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Picture", lambda: comparison_files.png(rows, shape), f"{file}.png",
+        st.download_button("Picture", lambda: comparison_files.png(rows, shape, f"{words}, draw {seed}"), f"{file}.png",
                            "image/png", icon=":material/image:", on_click="ignore", help="This comparison as a PNG.")
         st.download_button("Numbers", lambda: comparison_files.csv_text(words, seed, table, spoiled.BATCH),
                            f"{file}.csv", "text/csv", icon=":material/table:", on_click="ignore",

@@ -13,7 +13,7 @@ from sagvae_core.presets import MODELS
 DARK = parts.is_dark()
 ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae", "conv_dae"))}  # of the rows
 # Pictures side by side and their size in CSS pixels; fewer and larger ones for the back of a room.
-USUAL, PRESENTED = (10, 96), (7, 138)
+USUAL, PRESENTED = (10, 96), (8, 118)
 # Not a style sheet alone: Streamlit would keep that beyond the run that asked for it.
 HIDE = ("<div></div><style>[data-testid=stHeader],.st-key-lab_frame,.st-key-source,.st-key-lab_models,.st-key-lab_more"
         "{display:none}"

@@ -54,7 +54,7 @@ def test_present_mode_by_its_keys(new_page):
     assert not page.get_by_test_id("stHeader").is_visible()
     assert not keyed(page, "lab_models").is_visible()
     shown = pictures(page)
-    assert len(shown[0]) == 7
+    assert len(shown[0]) == 8
     page.keyboard.press("n")
     page.wait_for_function("before => document.querySelector('.sv-img').src !== before", arg=shown[0][0])
     settled(page)

@@ -92,7 +92,7 @@ def test_the_grid_averages_over_sizes_and_never_over_other_tasks():
     grid = evidence.grid(suite, ap)
     assert (grid.labels, grid.families) == (["SAG-VAE", "lasso"], ["a", "b"])
     np.testing.assert_allclose(grid.values, [[0.8, np.nan], [0.7, 1.0]])
-    np.testing.assert_allclose(grid.means, [np.nan, 0.85])
+    np.testing.assert_allclose(grid.means, [np.nan, 0.8])  # over the three tasks, not over the two families
     assert evidence.grid(suite, ap, size="100 nodes").values.tolist() == [[0.7], [0.8]]
     gains = evidence.gains(suite, ap)
     assert [(dot.family, dot.size) for dot in gains] == [("a", "40 nodes"), ("a", "100 nodes")]
@@ -186,7 +186,8 @@ def test_tables_mark_ours_and_the_best(tmp_path):
 
 
 def test_the_heat_table_marks_the_best_and_leaves_gaps_empty():
-    grid = evidence.Grid(["SAG-VAE", "lasso"], ["SAG-VAE", "lasso"], ["a", "b"], np.array([[0.9, 0.7], [0.8, np.nan]]))
+    grid = evidence.Grid(["SAG-VAE", "lasso"], ["SAG-VAE", "lasso"], ["a", "b"],
+                         np.array([[0.9, 0.7], [0.8, np.nan]]), np.ones(2))
     frame = evidence_tables.heat(grid).data
     assert frame.values.tolist() == [["SAG-VAE", "0.800 ●", "0.900 ●", "0.700 ●"], ["lasso", "", "0.800", ""]]
 

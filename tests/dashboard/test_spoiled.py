@@ -106,11 +106,12 @@ def test_the_comparison_as_a_picture():
     images = rng.random((3, 16))
     scores = [{"MSE": 0.01, "PSNR": 20.0}] * 3
     rows = [Row("Perturbed", images, scores=scores), Row("error", images - 0.5, errors=True), Row("Original", images)]
-    picture = Image.open(io.BytesIO(comparison_files.png(rows, (4, 4))))
+    picture = Image.open(io.BytesIO(comparison_files.png(rows, (4, 4), "digits, noise")))
     width, height = picture.size
     assert width > 3 * 140 and height > 3 * 140
     pixels = np.asarray(picture)
     assert {tuple(pixel) for pixel in pixels[:5, :5].reshape(-1, 3)} == {(255, 255, 255)}
+    assert (pixels[:40] < 128).any(), "the title is written"
     greys = {tuple(pixel) for pixel in pixels.reshape(-1, 3)}
     assert {(value, value, value) for value in np.round(images * 255).astype(int).ravel()} <= greys
 
