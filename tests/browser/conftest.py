@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from find_browser import find_browser
-from handling import settled
+from handling import drawn, settled
 from serving import serving
 
 PATIENCE = 60_000  # ms; a training may run beside the tests
@@ -49,14 +49,15 @@ def browser():
 
 @pytest.fixture
 def new_page(browser, server) -> Iterator[Callable]:
-    """``new_page("relations", dark=True, width=800)``: a page in a browser of its own.
+    """``new_page("relations", dark=True, width=800)``: a page in a browser of its own, at rest unless it is ``live``.
 
     At the end the test fails if any of its pages logged an error, threw one, or asked another host for anything.
     """
     complaints: list[str] = []
     contexts = []
 
-    def opened(path: str = "", *, dark: bool = False, width: int = 1440, height: int = 1000):
+    def opened(path: str = "", *, dark: bool = False, width: int = 1440, height: int = 1000,
+               live: bool = False):
         context = browser.new_context(viewport={"width": width, "height": height},
                                       color_scheme="dark" if dark else "light")
         contexts.append(context)
@@ -70,7 +71,7 @@ def new_page(browser, server) -> Iterator[Callable]:
         page.on("websocket", lambda socket: complaints.append(f"other host: {socket.url}")
                 if urlsplit(socket.url).netloc != urlsplit(server).netloc else None)
         page.goto(f"{server}/{path}")
-        settled(page)
+        (drawn if live else settled)(page)
         return page
 
     yield opened

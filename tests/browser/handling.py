@@ -19,6 +19,14 @@ def settled(page) -> None:
     page.wait_for_function(_SETTLED, arg=_CALM)
 
 
+def drawn(page) -> None:
+    """Wait until something is drawn and no skeleton is left: all that can be asked of a page that watches a training,
+    since it is drawn again every second and on a busy machine hardly comes to rest between.
+    """
+    page.wait_for_function("() => document.querySelector('[data-testid=stHeading]')"
+                           " && !document.querySelector('[data-testid=stSkeleton]')")
+
+
 def go(page, title: str) -> None:
     """To another page through the navigation; on a narrow screen that may be folded into a menu."""
     link = page.get_by_test_id("stTopNavLink").filter(has_text=title)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handling import choose, fill, go, keyed, metric, no_error, settled
+from handling import choose, drawn, fill, go, keyed, metric, no_error, settled
 
 from sagvae_core.runs import Run
 
@@ -40,11 +40,11 @@ def test_a_refresh_finds_the_running_job_and_stop_stops_it(new_page, runs_folder
         page.get_by_text("Epoch").first.wait_for()
         pid = run.status.pid
         page.reload()
-        settled(page)
+        drawn(page)
         stop(page).wait_for()
         assert keyed(page, "watch").get_by_role("combobox").input_value() == "long"
         assert page.get_by_role("button", name="Start training").is_disabled()
-        other = new_page("train")  # somebody else's browser sees the same job
+        other = new_page("train", live=True)  # somebody else's browser sees the same job
         stop(other).wait_for()
         assert (run.status.state, run.status.pid) == ("running", pid)
         keyed(page, "curves").first.wait_for()  # for a moment the old drawing stands beside the new
