@@ -49,8 +49,8 @@ def sweep(strengths: Sequence[float], lines: Sequence[Line], strength_words: str
         values = np.asarray(line.values)
         low, high, mean = values.min(1), values.max(1), values.mean(1)
         figure.add_trace(go.Scatter(x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
-                                    fillcolor=palette.faint(color, 0.16), line={"width": 0}, hoverinfo="skip",
-                                    legendgroup=name, showlegend=False))
+                                    mode="lines", fillcolor=palette.faint(color, 0.16), line={"width": 0},
+                                    hoverinfo="skip", legendgroup=name, showlegend=False))
         figure.add_trace(go.Scatter(
             x=x, y=mean, mode="lines+markers", name=name, legendgroup=name, marker={"size": 5, "color": color},
             line={"color": color, "width": 2.8 if line.ours else 1.8, "dash": "dot" if line.reference else "solid"},
