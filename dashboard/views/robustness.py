@@ -57,7 +57,7 @@ def lab(name: str, members: list[RunInfo]) -> None:
     lead, shape = members[0], DATASETS[name].image_shape
     present = state.get(state.PRESENT, False)
     count, size = PRESENTED if present else USUAL
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         mine = shape == (own_pictures.SIDE, own_pictures.SIDE) and choose_source() == "your own"
         kind = damage_controls.choose_kind()
     shown = choose_own(count) if mine else Shown(state.get(state.FIRST_IMAGE, 0), count)

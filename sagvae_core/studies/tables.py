@@ -97,8 +97,8 @@ def _tried(values: dict[str, dict]) -> list[str]:
                  if method in TRIED]
         if tried:
             lines.append(f"- {task}: SAG-VAE {_cell(_of(found, OURS))}; {'; '.join(tried)}.")
-    return ["Changes to the model that were tried where it is behind:", "", *lines, ""
-            ] if lines else []
+    words = "Changes to the model that were tried on the random fields where it is, or in earlier draws was, behind:"
+    return [words, "", *lines, ""] if lines else []
 
 
 def _regret(record: dict[str, Any]) -> str:
