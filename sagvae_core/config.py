@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .config_completion import CompletionConfig
 from .config_data import DataConfig, PerturbationConfig, in_range, one_of
 from .errors import expected
 
-__all__ = ["DataConfig", "ModelConfig", "PerturbationConfig", "ReferenceConfig", "StageConfig", "TrainConfig"]
+__all__ = ["CompletionConfig", "DataConfig", "ModelConfig", "PerturbationConfig", "ReferenceConfig", "StageConfig",
+           "TrainConfig"]
 
 LATENTS = ("per_node", "per_sample")
 GRAPHS = ("learned", "identity")
@@ -25,6 +27,7 @@ ACTIVATIONS = ("relu", "tanh", "elu", "softplus")
 OUTPUTS = ("sigmoid", "identity")
 PRECISIONS = ("no", "bf16", "fp16")
 REFERENCES = ("mlp_vae", "dae", "conv_dae")
+OBJECTIVES = ("elbo", "completion")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class ModelConfig:
     likelihood_scale: str = "shared"
     initial_scale: float = 0.3
     initial_outlier_rate: float = 0.1  # robust likelihood: the first guess of the share of damaged values
+    completion: CompletionConfig | None = None  # a second decoder on the learned graph, which fills in hidden nodes
 
     def __post_init__(self) -> None:
         for name, low in (("num_nodes", 1), ("num_channels", 1), ("latent_channels", 1), ("latent_dim", 1),
@@ -110,6 +114,9 @@ class ModelConfig:
                            "channels as channels", self.edge_functions)
         if self.likelihood == "bernoulli" and self.output != "sigmoid":
             raise expected("model.output", "'sigmoid' with the Bernoulli likelihood", repr(self.output))
+        if self.completion is not None and (self.num_channels != 1 or self.output != "sigmoid"):
+            raise expected("model.completion", "None unless every node is one value from 0 to 1 (num_channels = 1, "
+                           "output 'sigmoid')", f"{self.num_channels} channels, output {self.output!r}")
         if self.weighted_convolution and self.edge_weights == "none":
             raise expected("model.edge_weights", "'positive' or 'signed' when weighted_convolution is on", "'none'")
 
@@ -160,18 +167,28 @@ class ReferenceConfig:
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One stretch of training with its own loss weights; a fresh optimiser starts each stage."""
+    """One stretch of training with its own loss weights; a fresh optimiser starts each stage.
+
+    A stage with ``objective="completion"`` trains :mod:`.completion` alone, on the graph the stages before have found.
+    """
 
     epochs: int = 10
+    objective: str = "elbo"
     likelihood: str | None = None  # None: the model's own; "bernoulli" warms a robust model up
     kl_z_weight: float = 1.0
     kl_graph_weight: float = 1.0  # beta of eq. 9, against the sum over all pairs
     learning_rate: float = 5e-3
     constant_share: float = 1.0  # after this share of the stage the rate falls linearly ...
     final_rate: float = 1.0  # ... to this share of it
+    warmup_steps: int = 0  # the rate rises linearly over so many steps
+    # completion: what is hidden from the network and asked for
+    hide_share: float = 0.2  # of the nodes, each by itself
+    hide_regions: int = 0  # balls of the learned graph besides
+    trust: bool = False  # hide also what the network itself believes to be damaged
 
     def __post_init__(self) -> None:
         in_range("stage.epochs", self.epochs, 1, 10**6)
+        one_of("stage.objective", self.objective, OBJECTIVES)
         if self.likelihood is not None:
             one_of("stage.likelihood", self.likelihood, LIKELIHOODS)
         in_range("stage.kl_z_weight", self.kl_z_weight, 0, 1e6)
@@ -179,6 +196,9 @@ class StageConfig:
         in_range("stage.learning_rate", self.learning_rate, 1e-8, 10)
         in_range("stage.constant_share", self.constant_share, 0, 1)
         in_range("stage.final_rate", self.final_rate, 0, 1)
+        in_range("stage.warmup_steps", self.warmup_steps, 0, 10**6)
+        in_range("stage.hide_share", self.hide_share, 0, 1, open_ends=True)
+        in_range("stage.hide_regions", self.hide_regions, 0, 100)
 
 
 @dataclass(frozen=True)

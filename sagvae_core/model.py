@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from .completion import NodeCompletion
 from .config import ModelConfig
 from .decoder import SelfAttentionGraphDecoder
 from .distributions import BinaryConcrete, edge_kl, matrix_to_pairs, pairs_to_matrix, sample_gaussian
 from .encoders import GraphEncoder, LatentEncoder
 from .errors import expected
 from .likelihoods import RobustLikelihood, build_likelihood
+from .restoration import Restoration, restore
 
 
 @dataclass
@@ -85,6 +87,8 @@ class SAGVAE(GenerativeModel):
             self.latent_encoder = LatentEncoder(config)
             self.graph_encoder = GraphEncoder(config) if config.graph == "learned" else None
             self.decoder = SelfAttentionGraphDecoder(config)
+            # Built last: it draws no number that the parts before would have drawn without it.
+            self.completion = None if config.completion is None else NodeCompletion(config.num_nodes, config.completion)
         if self.graph_encoder is not None:
             start = torch.full((config.num_pairs,), config.edge_logit_init).sigmoid()
             self.register_buffer("posterior_pairs", start)
@@ -192,23 +196,39 @@ class SAGVAE(GenerativeModel):
     # ------------------------------------------------------------------ what a user asks of a trained model
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor, adjacency: Tensor | None = None, expectation: str = "inliers") -> Tensor:
-        """Reconstruction (B, N, C) at the posterior mean code under the data set's graph.
+    def reconstruct(self, x: Tensor, adjacency: Tensor | None = None, expectation: str | None = None) -> Tensor:
+        """Reconstruction (B, N, C) under the data set's graph.
 
         Args:
             x: (B, N, C), damaged or not.
-            adjacency: another graph (N, N), e.g. one inferred from this very batch.
-            expectation: ``"inliers"`` is the decoder's output. ``"clean"`` (robust likelihood only) is
-                E[clean | x] = r x + (1 - r) mean, r the probability that the value is undamaged.
+            adjacency: another graph (N, N) for the decoder, e.g. one inferred from this very batch.
+            expectation: ``"inliers"`` is the decoder's output at the posterior mean code. ``"clean"`` is E[clean | x] =
+                r x + (1 - r) mean, r the probability that the value is undamaged: by the trained completion
+                (:meth:`restore`) or, for a model without one, by the decoder's mean and the robust likelihood. By
+                default "clean" for a model with a trained completion, else "inliers".
         """
+        completes = self.completion is not None and bool(self.completion.trained) and adjacency is None
+        if completes and expectation in (None, "clean"):
+            return self.restore(x).clean[..., None]
         preactivation = self._decode(self.encode(x).loc, adjacency)
         mean = self.likelihood.mean(preactivation)
-        if expectation == "inliers":
+        if expectation in (None, "inliers"):
             return mean
         if expectation != "clean" or not isinstance(self.likelihood, RobustLikelihood):
             raise expected("expectation", "'inliers', or 'clean' with the robust likelihood", repr(expectation))
         trust = self.likelihood.inlier_probability(preactivation, x)
         return trust * x + (1 - trust) * mean
+
+    def restore(self, x: Tensor) -> Restoration:
+        """E[clean | x] of rows x (B, N, 1) with values in [0, 1], and how far each value is trusted; see there.
+
+        Raises:
+            SagvaeError: the model has no trained completion, or ``x`` is out of range.
+        """
+        if self.completion is None or not self.completion.trained:
+            raise expected("model", "one with a trained completion (a stage with objective='completion')",
+                           "a model without", "Use reconstruct().")
+        return restore(self.completion, self.check(x)[..., 0])
 
     @torch.no_grad()
     def sample(self, num_samples: int, seed: int = 0) -> Tensor:

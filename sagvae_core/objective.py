@@ -1,4 +1,4 @@
-"""The evidence lower bound and its terms (eq. 9)."""
+"""What a training stage maximises: the evidence lower bound and its terms (eq. 9), or the fit of hidden nodes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from .distributions import BinaryConcrete, edge_kl, gaussian_kl
 from .errors import expected
 from .likelihoods import build_likelihood
 from .model import GenerativeModel
+from .neighbours import balls
+from .restoration import trust_of
+
+_LARGEST_REGION = 4  # edges from its middle: in a picture 9 x 9 pixels
+_FULL_VIEW = 0.3  # of the rows see all that is not hidden, trusted or not: in the first round nothing is known yet
 
 
 @dataclass
@@ -48,8 +53,38 @@ def elbo_terms(model: GenerativeModel, x: Tensor, target: Tensor | None = None, 
     return ElboTerms(log_likelihood, kl_z, kl_graph, output.edges)
 
 
+def draw_hidden(model: GenerativeModel, rows: int, stage: StageConfig, generator: torch.Generator | None) -> Tensor:
+    """Which nodes a completion stage hides, bool (rows, N): nodes here and there, and regions of the learned graph."""
+    nodes, device = model.config.num_nodes, model.device
+    hidden = torch.rand(rows, nodes, generator=generator, device=device) < stage.hide_share
+    if stage.hide_regions:
+        regions = torch.stack([balls(model.edge_posterior, radius) for radius in range(1, _LARGEST_REGION + 1)])
+        size = (rows, stage.hide_regions)
+        radius = torch.randint(_LARGEST_REGION, size, generator=generator, device=device)
+        middle = torch.randint(nodes, size, generator=generator, device=device)
+        hidden |= regions[radius, middle].any(1)
+    return hidden
+
+
+def completion_terms(model: GenerativeModel, x: Tensor, stage: StageConfig,
+                     generator: torch.Generator | None = None) -> ElboTerms:
+    """log p(x_hidden | x_visible, A) of rows ``x`` (B, N, 1) under the data set's graph, in nats a row.
+
+    The mean over the hidden nodes times N, so that it compares with the other stages. No code is drawn and no bound is
+    taken: the terms of KL are zero.
+    """
+    rows = x[..., 0]
+    hidden = draw_hidden(model, len(rows), stage, generator)
+    visible = (~hidden).to(rows.dtype)
+    if stage.trust:
+        full = torch.rand(len(rows), 1, generator=generator, device=rows.device) < _FULL_VIEW
+        visible = visible * torch.where(full, 1.0, trust_of(model.completion, rows))
+    log_likelihood = model.completion.log_likelihood(rows, visible, hidden) * model.config.num_nodes
+    return ElboTerms(log_likelihood, torch.zeros_like(log_likelihood), log_likelihood.new_zeros(()))
+
+
 class Objective(nn.Module):
-    """The negative weighted ELBO of one training stage as a module, so that a distributed wrapper sees all of it."""
+    """The negative objective of one training stage as a module, so that a distributed wrapper sees all of it."""
 
     def __init__(self, model: GenerativeModel):
         super().__init__()
@@ -60,18 +95,39 @@ class Objective(nn.Module):
     def start_stage(self, stage: StageConfig) -> None:
         """Use the weights of ``stage``; a likelihood other than the model's must have no parameters of its own."""
         self.stage, self.likelihood = stage, None
+        self.check(stage)
         if stage.likelihood not in (None, self.model.config.likelihood):
             if stage.likelihood != "bernoulli":
                 raise expected("stage.likelihood", f"'bernoulli' or the model's {self.model.config.likelihood!r}",
                                repr(stage.likelihood))
             self.likelihood = build_likelihood(self.model.config, "bernoulli")
 
+    def check(self, stage: StageConfig) -> None:
+        """Raise SagvaeError if ``stage`` trains a part that the model does not have."""
+        if self.completes(stage) and getattr(self.model.config, "completion", None) is None:
+            raise expected("stage.objective", "'elbo' for a model without model.completion", "'completion'")
+
+    @staticmethod
+    def completes(stage: StageConfig) -> bool:
+        return stage.objective == "completion"
+
+    def parameters_of(self, stage: StageConfig) -> list[nn.Parameter]:
+        """What ``stage`` trains: the completion alone, or all but it."""
+        return [parameter for name, parameter in self.model.named_parameters()
+                if name.startswith("completion.") == self.completes(stage)]
+
     def terms(self, x: Tensor, target: Tensor | None, temperature: float, generator: torch.Generator) -> ElboTerms:
+        if self.completes(self.stage):
+            return completion_terms(self.model, x, self.stage, generator)
         return elbo_terms(self.model, x, target, temperature=temperature, generator=generator,
                           likelihood=self.likelihood)
 
     def forward(self, x: Tensor, target: Tensor | None, temperature: float,
                 generator: torch.Generator) -> tuple[Tensor, ElboTerms]:
-        """The loss to minimise (nats a row) and the terms it is made of."""
+        """The loss to minimise and the terms it is made of.
+
+        In nats a row; a completion's in nats a node, so that the same limit on the gradient's norm suits both.
+        """
         terms = self.terms(x, target, temperature, generator)
-        return -terms.elbo(self.stage.kl_z_weight, self.stage.kl_graph_weight).mean(), terms
+        loss = -terms.elbo(self.stage.kl_z_weight, self.stage.kl_graph_weight).mean()
+        return (loss / self.model.config.num_nodes if self.completes(self.stage) else loss), terms

@@ -18,8 +18,10 @@ def step_generator(device: torch.device | str, seed: int, step: int) -> torch.Ge
     return torch.Generator(device).manual_seed((seed * _SEED_STRIDE + step) * _STEP_STRIDE % 2**63)
 
 
-def learning_rate(stage: StageConfig, progress: float) -> float:
-    """Constant, then linear to ``final_rate`` of it, at ``progress`` in [0, 1] of the stage."""
+def learning_rate(stage: StageConfig, progress: float, step: int = 10**9) -> float:
+    """Warm-up, constant, then linear to ``final_rate`` of it, at ``progress`` in [0, 1] and ``step`` of the stage."""
+    if step < stage.warmup_steps:
+        return stage.learning_rate * (step + 1) / stage.warmup_steps
     if progress <= stage.constant_share:
         return stage.learning_rate
     fallen = (progress - stage.constant_share) / (1 - stage.constant_share)

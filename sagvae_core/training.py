@@ -24,6 +24,7 @@ from .objective import ElboTerms, Objective
 from .schedules import VALIDATION_STEP, learning_rate, step_generator, temperature_at
 
 _EVALUATION_ROWS = 512
+_COMPLETION_ROWS = 1024  # held-out rows in a completion stage, where every one has hundreds of hidden nodes
 
 
 class TrainingStopped(Exception):
@@ -70,6 +71,8 @@ class Trainer:
         self.optimizer: torch.optim.Optimizer | None = None
         self.accelerator = build_accelerator(config)
         self.objective = Objective(model)
+        for stage in config.stages:
+            self.objective.check(stage)
 
     @property
     def device(self) -> torch.device:
@@ -100,7 +103,7 @@ class Trainer:
         for index, stage in enumerate(self.config.stages):
             last_epoch = first_epoch + stage.epochs
             if self.epoch < last_epoch:
-                self._start_stage(stage, fresh=self.epoch == first_epoch)
+                self._start_stage(stage, inputs, fresh=self.epoch == first_epoch)
             while self.epoch < last_epoch and not self._out_of_patience():
                 if redraw is not None and self.epoch > 0:
                     inputs, clean = self._place(redraw(self.epoch))
@@ -131,12 +134,12 @@ class Trainer:
         wants_clean = getattr(model.config, "denoise", False) and clean is not None
         total_steps = self.config.total_epochs * steps_per_epoch
         stage_step, stage_steps = progress
-        sums, rows = torch.zeros(4, device=self.device, dtype=torch.float64), 0
+        sums, rows = torch.zeros(3, device=self.device, dtype=torch.float64), 0
         prepared.train()
         for batch in order.split(config.batch_size):
             if len(batch) >= accelerator.num_processes:  # a last batch too small to share goes to everyone
                 batch = batch[accelerator.process_index::accelerator.num_processes]
-            rate = learning_rate(stage, stage_step / stage_steps)
+            rate = learning_rate(stage, stage_step / stage_steps, stage_step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             temperature = temperature_at(config.temperature, self.step / max(1, total_steps - 1))
@@ -152,8 +155,8 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             if terms.edges is not None:
                 model.average_batch(terms.edges, x, config.posterior_decay)
-            sums += len(x) * torch.stack([loss.detach(), terms.log_likelihood.detach().mean(),
-                                          terms.kl_z.detach().mean(), terms.kl_graph.detach()])
+            sums += len(x) * torch.stack([terms.log_likelihood.detach().mean(), terms.kl_z.detach().mean(),
+                                          terms.kl_graph.detach()])
             rows += len(x)
             self.step += 1
             stage_step += 1
@@ -162,17 +165,18 @@ class Trainer:
             if self.should_stop is not None and self.should_stop():
                 raise TrainingStopped(f"Stopped in epoch {self.epoch + 1}.")
         prepared.eval()
-        values = (sums / rows).tolist()
-        if not all(map(math.isfinite, values)):
+        log_likelihood, kl_z, kl_graph = (sums / rows).tolist()
+        elbo = log_likelihood - stage.kl_z_weight * kl_z - stage.kl_graph_weight * kl_graph
+        if not math.isfinite(elbo):
             raise SagvaeError(f"The loss was no longer finite in epoch {self.epoch + 1} (expected a number, got "
-                              f"{values[0]}). Lower the learning rate or the gradient clip.")
-        return dict(zip(("elbo", "log_likelihood", "kl_z", "kl_graph"), (-values[0], *values[1:]))) | {
-            "learning_rate": rate, "temperature": temperature}
+                              f"{-elbo}). Lower the learning rate or the gradient clip.")
+        return {"elbo": elbo, "log_likelihood": log_likelihood, "kl_z": kl_z, "kl_graph": kl_graph,
+                "learning_rate": rate, "temperature": temperature}
 
     def _match_density(self, x: Tensor) -> None:
         encoder = getattr(self.model, "graph_encoder", None)
-        if (encoder is not None and self.model.config.edge_regulariser == "density"
-                and self.step % self.config.density_interval == 0):
+        if (encoder is not None and self.objective.stage.objective == "elbo"
+                and self.model.config.edge_regulariser == "density" and self.step % self.config.density_interval == 0):
             encoder.match_density(x)
 
     @torch.no_grad()
@@ -181,6 +185,8 @@ class Trainer:
         if held_out is None:
             return {}
         inputs, clean = held_out
+        if self.objective.stage.objective == "completion":
+            inputs = inputs[:_COMPLETION_ROWS]
         target = clean if getattr(self.model.config, "denoise", False) else None
         generator = step_generator(self.device, self.config.seed, VALIDATION_STEP)
         parts: list[ElboTerms] = []
@@ -207,7 +213,9 @@ class Trainer:
                           "edges": int((model.posterior_pairs > 0.5).sum())}
             if model.attention_gates:
                 described["attention_gates"] = model.attention_gates
-        if self.objective.likelihood is None:
+        if self.objective.stage.objective == "completion":
+            described["outlier_rate"] = model.completion.outlier_rate.item()
+        elif self.objective.likelihood is None:
             for name in ("scale", "outlier_rate"):
                 if hasattr(likelihood, name):
                     described[name] = getattr(likelihood, name).mean().item()
@@ -233,9 +241,13 @@ class Trainer:
         self.model.check(inputs)
         return inputs.to(self.device), None if clean is None else clean.to(self.device)
 
-    def _start_stage(self, stage: StageConfig, fresh: bool) -> None:
+    def _start_stage(self, stage: StageConfig, inputs: Tensor, fresh: bool) -> None:
         self.objective.start_stage(stage)
-        self.optimizer = self.accelerator.prepare(torch.optim.Adam(self.model.parameters(), lr=stage.learning_rate))
+        if fresh and stage.objective == "completion":
+            self._average_graph(inputs)
+            self.model.completion.set_graph(self.model.edge_posterior)
+        self.optimizer = self.accelerator.prepare(
+            torch.optim.Adam(self.objective.parameters_of(stage), lr=stage.learning_rate))
         if not fresh and self._loaded_optimizer is not None:
             self.optimizer.load_state_dict(self._loaded_optimizer)
         self._loaded_optimizer = None

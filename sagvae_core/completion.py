@@ -1,0 +1,181 @@
+"""p(x_i | visible nodes, A): every node's brightness predicted from its neighbours in the learned graph.
+
+Once the evidence lower bound has found the graph, this second decoder learns what the edges say: nodes are hidden from
+it, and it is asked for their values (log p(x_hidden | x_visible, A), a bound-free likelihood of held-out nodes). As it
+never sees the value it is asked about, noise in it cannot be copied, and the difference between the value and its
+prediction tells damage: a mixture with outliers, whose rate and brightness are learned from the same damaged data,
+gives E[clean | x]. The idea of a blind spot is Laine et al.'s (2019, "High-quality self-supervised deep image
+denoising"), there for convolutions; here the neighbourhood is the learned graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax, logsigmoid
+
+from .config_completion import CompletionConfig
+from .neighbours import Pairs, nearest_nodes, weighted_sum
+
+_END = 1e-4  # values this near to 0 or 1 are black or white: an undamaged background is exactly black, noise is not
+_LOGIT_PACE = 10.0  # the outliers' levels move this much faster than weights under Adam, as edge logits do
+
+
+class Levels(nn.Module):
+    """[0, 1] in levels: exactly black, ``inner`` equal steps, exactly white. A density that can have atoms at its ends.
+
+    The same idea as a zero-and-one-inflated density: much of a picture is exactly 0, which no continuous one can say.
+    """
+
+    edges: Tensor
+    width: Tensor
+    middle: Tensor
+
+    def __init__(self, inner: int):
+        super().__init__()
+        steps = torch.linspace(0, 1, inner + 1)[1:-1]
+        edges = torch.cat([torch.tensor([0.0, _END]), steps, torch.tensor([1 - _END, 1.0])])
+        middle = (edges[1:] + edges[:-1]) / 2
+        middle[0], middle[-1] = 0.0, 1.0
+        for name, value in (("edges", edges), ("width", edges.diff()), ("middle", middle)):
+            self.register_buffer(name, value)
+
+    def __len__(self) -> int:
+        return len(self.width)
+
+    def index(self, x: Tensor) -> Tensor:
+        """The level of each value, int64 of the shape of ``x``."""
+        return torch.bucketize(x, self.edges[1:-1])
+
+
+@dataclasses.dataclass
+class Prediction:
+    """What a completion says about rows x (B, N): ``log_levels`` (B, N, L) of the undamaged value, in nats.
+
+    ``log_inlier`` and ``log_outlier`` (B, N) are log p(x_i | undamaged) and log p(x_i | damaged), rates left out;
+    ``mean`` (B, N) is E[undamaged value].
+    """
+
+    mean: Tensor
+    log_inlier: Tensor
+    log_outlier: Tensor
+
+
+class _NeighbourLayer(nn.Module):
+    """hidden + W_o relu(sum over the neighbours j of w_ij^h · relu(W_v hidden_j)): edge weights by head, residual."""
+
+    def __init__(self, num_nodes: int, config: CompletionConfig):
+        super().__init__()
+        self.heads = config.heads
+        near = 1 + config.neighbours
+        self.edge_weight = nn.Parameter(torch.randn(config.heads, num_nodes, near) / math.sqrt(near))
+        self.value = nn.Linear(config.channels, config.channels)
+        self.output = nn.Linear(config.channels, config.channels)
+        nn.init.zeros_(self.output.weight)
+
+    def forward(self, hidden: Tensor, kept: Tensor, pairs: Pairs) -> Tensor:
+        nodes, batch, channels = hidden.shape
+        value = torch.relu(self.value(hidden)).view(nodes, batch, self.heads, -1)
+        value = value.permute(2, 0, 1, 3).reshape(self.heads, nodes, -1)
+        heard = weighted_sum(value, self.edge_weight[:, kept], pairs).view(self.heads, nodes, batch, -1)
+        heard = heard.permute(1, 2, 0, 3).reshape(nodes, batch, channels)
+        return hidden + self.output(torch.relu(heard))
+
+
+class NodeCompletion(nn.Module):
+    """Rows x (B, N) in [0, 1] and how far each value may be seen, (B, N) in [0, 1] -> levels of every node.
+
+    The graph is given once by :meth:`set_graph` and is then part of the weights. A node that is visible sees itself:
+    only the prediction of a hidden node is independent of its own value.
+    """
+
+    neighbours: Tensor
+    kept: Tensor
+    trained: Tensor
+
+    def __init__(self, num_nodes: int, config: CompletionConfig):
+        super().__init__()
+        self.config = config
+        near = 1 + config.neighbours
+        self.register_buffer("neighbours", torch.arange(num_nodes)[:, None].repeat(1, near))
+        self.register_buffer("kept", torch.arange(near)[None].repeat(num_nodes, 1) == 0)
+        self.register_buffer("trained", torch.zeros((), dtype=torch.bool))
+        self.levels = Levels(config.levels)
+        self.embedding = nn.Parameter(torch.randn(num_nodes, config.node_embedding) * 0.3)
+        self.from_value = nn.Linear(2, config.channels)
+        self.from_node = nn.Linear(config.node_embedding, config.channels, bias=False)
+        self.layers = nn.ModuleList(_NeighbourLayer(num_nodes, config) for _ in range(config.layers))
+        self.to_levels = nn.Linear(config.channels, len(self.levels))
+        self.level_bias = nn.Parameter(torch.zeros(num_nodes, len(self.levels)))
+        self.outlier_logit = nn.Parameter(torch.logit(torch.tensor(config.initial_outlier_rate)))
+        if config.learned_outliers:
+            # Half spread evenly over brightness, half over the levels: ready for noise as for black or white blocks.
+            start = 0.5 * self.levels.width + 0.5 / len(self.levels)
+            self.outlier_levels = nn.Parameter(start.log() / _LOGIT_PACE)
+        self._pairs: tuple[tuple[Tensor, int], Pairs] | None = None
+
+    @torch.no_grad()
+    def set_graph(self, edge_posterior: Tensor) -> None:
+        """Take the neighbourhoods from a trained graph (N, N)."""
+        config = self.config
+        index, kept = nearest_nodes(edge_posterior, config.neighbours, config.hops, config.least_path)
+        self.neighbours.copy_(index)
+        self.kept.copy_(kept)
+        self.trained.fill_(True)
+
+    @property
+    def pairs(self) -> Pairs:
+        """The pairs of the present neighbourhoods; made anew when these have changed, be it in place."""
+        state = (self.neighbours, self.neighbours._version)
+        if self._pairs is None or self._pairs[0][0] is not state[0] or self._pairs[0][1] != state[1]:
+            self._pairs = (state, Pairs.of(self.neighbours, self.kept))
+        return self._pairs[1]
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_pairs": None}  # a copy's neighbourhoods are other tensors
+
+    @property
+    def outlier_rate(self) -> Tensor:
+        """The learned share of damaged values in the training data."""
+        return torch.sigmoid(self.outlier_logit)
+
+    @property
+    def log_outlier_levels(self) -> Tensor:
+        """log probability of every level when a value is damaged, (L,)."""
+        if not self.config.learned_outliers:
+            return self.levels.width.log()
+        return log_softmax(_LOGIT_PACE * self.outlier_levels, 0)
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        """log probabilities of the levels of every node's undamaged value, (B, N, L)."""
+        seen = torch.stack([x * visible, visible.to(x.dtype)], -1).transpose(0, 1)
+        hidden = self.from_value(seen) + self.from_node(self.embedding)[:, None]
+        for layer in self.layers:
+            hidden = layer(hidden, self.kept, self.pairs)
+        logits = self.to_levels(torch.relu(hidden)) + self.level_bias[:, None]
+        return log_softmax(logits, -1).transpose(0, 1)
+
+    def predict(self, x: Tensor, visible: Tensor, log_outlier_levels: Tensor | None = None) -> Prediction:
+        """What the visible nodes say about every node, compared with the value it has.
+
+        Args:
+            x: (B, N) in [0, 1].
+            visible: (B, N); 0 hides a value, 1 shows it, between them it is believed in part.
+            log_outlier_levels: (L,) or (B, L), what damage looks like; by default as in the training data.
+        """
+        log_levels = self(x, visible)
+        index = self.levels.index(x)
+        outliers = self.log_outlier_levels if log_outlier_levels is None else log_outlier_levels
+        log_outlier = outliers[index] if outliers.ndim == 1 else outliers.gather(1, index)
+        return Prediction(mean=log_levels.exp() @ self.levels.middle,
+                          log_inlier=log_levels.gather(-1, index[..., None])[..., 0], log_outlier=log_outlier)
+
+    def log_likelihood(self, x: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
+        """Mean over the ``hidden`` nodes (bool, (B, N)) of log p(x_i | visible), the mixture with outliers; (B,)."""
+        said = self.predict(x, visible)
+        mixture = torch.logaddexp(logsigmoid(-self.outlier_logit) + said.log_inlier,
+                                  logsigmoid(self.outlier_logit) + said.log_outlier)
+        return (mixture * hidden).sum(1) / hidden.sum(1).clamp_min(1)

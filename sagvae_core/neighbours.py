@@ -1,0 +1,145 @@
+"""Who is near whom in a learned graph, and sums over a node's neighbours with weights of their own.
+
+The decoder of a picture sees a graph of a few edges a node; as a dense product it would spend most of its time on
+zeros. :func:`weighted_sum` touches the kept pairs alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from .errors import expected
+
+_CHUNK = 32  # rows of the max-product at a time: 32 x N x N values, 80 MB at 784 nodes
+
+
+def path_probability(edge_posterior: Tensor, hops: int) -> Tensor:
+    """Probability of the most probable path between two nodes over at most ``hops`` edges, (N, N), diagonal 1.
+
+    A path is as probable as the product of its edges under q(A), which is factorised over the pairs (eq. 5).
+
+    Args:
+        edge_posterior: (N, N), symmetric, in [0, 1].
+        hops: at least 1.
+    """
+    if hops < 1:
+        raise expected("hops", "at least 1", hops)
+    one = edge_posterior.clone().fill_diagonal_(1.0)
+    paths = one
+    for _ in range(hops - 1):
+        paths = torch.cat([(rows[:, :, None] * one).amax(1) for rows in paths.split(_CHUNK)])
+    return paths
+
+
+def nearest_nodes(edge_posterior: Tensor, count: int, hops: int, least: float) -> tuple[Tensor, Tensor]:
+    """Every node's nearest others: those with the most probable paths of at most ``hops`` edges.
+
+    Args:
+        edge_posterior: (N, N).
+        count: how many at most.
+        least: paths below this probability do not count.
+
+    Returns:
+        indices (N, 1 + count), the node itself first, padded with the node itself, and which of them count, bool of
+        the same shape.
+    """
+    nodes = edge_posterior.shape[0]
+    paths = path_probability(edge_posterior, hops).fill_diagonal_(2.0)  # itself before all others
+    probability, index = paths.topk(min(1 + count, nodes), dim=1)
+    kept = probability >= least
+    own = torch.arange(nodes, device=index.device)[:, None]
+    index = torch.where(kept, index, own)
+    missing = 1 + count - index.shape[1]
+    return (torch.cat([index, own.expand(-1, missing)], 1),
+            torch.cat([kept, kept.new_zeros(nodes, missing)], 1))
+
+
+def balls(edge_posterior: Tensor, radius: int, threshold: float = 0.5) -> Tensor:
+    """Which nodes lie within ``radius`` edges of each node in the graph of edges above ``threshold``, bool (N, N).
+
+    Row i is the ball around node i, itself included: what a person would call a region, in the words of the graph.
+    """
+    step = (edge_posterior > threshold).float().fill_diagonal_(1.0)
+    reached = torch.eye(len(step), device=step.device)
+    for _ in range(radius):
+        reached = ((reached @ step) > 0).float()
+    return reached.bool()
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Ordered pairs (receiver, sender), sorted by receiver, and the same sorted by sender for the gradient."""
+
+    receiver: Tensor
+    sender: Tensor
+    starts: Tensor
+    by_sender: Tensor
+    sender_starts: Tensor
+
+    @classmethod
+    def of(cls, index: Tensor, kept: Tensor) -> Pairs:
+        """The kept entries of ``index`` (N, K): row i hears from ``index[i, k]``."""
+        nodes = index.shape[0]
+        receiver = kept.nonzero(as_tuple=True)[0]
+        sender = index[kept]
+        return cls(receiver, sender, _starts(receiver, nodes), sender.argsort(stable=True), _starts(sender, nodes))
+
+
+def _starts(owner: Tensor, nodes: int) -> Tensor:
+    counts = torch.bincount(owner, minlength=nodes).cumsum(0)
+    return torch.cat([counts.new_zeros(1), counts[:-1]])
+
+
+def weighted_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+    """sum over the senders j of i of weight[h, (i, j)] · hidden[h, j], for every head h.
+
+    Args:
+        hidden: (heads, N, F).
+        weight: (heads, P), one weight an ordered pair, in the order of ``pairs``.
+
+    Returns:
+        (heads, N, F).
+    """
+    if hidden.device.type in ("cpu", "cuda"):
+        return _SparseSum.apply(hidden, weight, pairs)
+    return dense_sum(hidden, weight, pairs)
+
+
+def dense_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+    """:func:`weighted_sum` as one matrix product a head, for devices without the sparse kernels."""
+    heads, nodes, _ = hidden.shape
+    head = torch.arange(heads, device=hidden.device)[:, None]
+    matrix = hidden.new_zeros(heads, nodes, nodes).index_put((head, pairs.receiver, pairs.sender), weight)
+    return matrix @ hidden
+
+
+class _SparseSum(torch.autograd.Function):
+    """Bags of embeddings are exactly such sums; their own gradient is slow where every row is used, hence this one."""
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
+        ctx.save_for_backward(hidden, weight)
+        ctx.pairs = pairs
+        return torch.stack([embedding_bag(pairs.sender, table, pairs.starts, per_sample_weights=own, mode="sum")
+                            for table, own in zip(hidden, weight, strict=True)])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        hidden, weight = ctx.saved_tensors
+        pairs, gradient = ctx.pairs, gradient.contiguous()
+        to_hidden = to_weight = None
+        if ctx.needs_input_grad[0]:
+            sources = pairs.receiver[pairs.by_sender]
+            to_hidden = torch.stack([
+                embedding_bag(sources, table, pairs.sender_starts, per_sample_weights=own, mode="sum")
+                for table, own in zip(gradient, weight[:, pairs.by_sender], strict=True)])
+        if ctx.needs_input_grad[1]:
+            to_weight = torch.stack([
+                torch.ops.aten._embedding_bag_per_sample_weights_backward(
+                    table, source, pairs.sender, pairs.starts, pairs.receiver, 0)
+                for table, source in zip(gradient, hidden, strict=True)])
+        return to_hidden, to_weight, None

@@ -1,0 +1,96 @@
+"""E[clean | x] of damaged rows: which values to trust, and what stood where they cannot be.
+
+Every node is asked what its neighbours say of it while it is hidden itself; p(undamaged | x) follows by Bayes' rule
+from that prediction and from what damage looks like. Values that are not trusted are then hidden from the others, and
+all are asked again. Whole regions (a block in a picture vouches for itself, pixel by pixel) are found by hiding balls
+of the learned graph: :mod:`.regions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .completion import NodeCompletion
+from .errors import expected
+
+_RATE_RANGE = (0.002, 0.9)  # of a row's own outliers: never so sure of either that one value could not be damaged
+_PRIOR_VALUES = 20.0  # the training data's outlier levels count as much as this many damaged values of the row
+
+
+@dataclass
+class Restoration:
+    """Damaged rows as the model believes they were; everything (B, N).
+
+    ``clean`` is E[clean | x] = trust · x + (1 - trust) · mean, ``trust`` is p(x_i undamaged | x), ``mean`` is
+    E[clean_i | the trusted others].
+    """
+
+    clean: Tensor
+    trust: Tensor
+    mean: Tensor
+
+
+def fold_of_nodes(nodes: int, folds: int, device: torch.device | str = "cpu") -> Tensor:
+    """Which of ``folds`` groups each node is hidden with, (N,): drawn once for a size, so that rows never differ."""
+    order = torch.randperm(nodes, generator=torch.Generator().manual_seed(nodes))
+    return (order % folds).to(device)
+
+
+def blind_pass(completion: NodeCompletion, x: Tensor, visible: Tensor, folds: Tensor, rate: Tensor,
+               log_outlier_levels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Trust and mean of every node as the others see it, each (B, N).
+
+    Args:
+        visible: (B, N), how far each value is believed by the others.
+        folds: (N,) or (B, N), the groups that are hidden together, numbered from 0.
+        rate: the share of damaged values, (1,) or (B, 1).
+        log_outlier_levels: (L,) or (B, L), what damage looks like.
+    """
+    trust, mean = torch.zeros_like(x), torch.zeros_like(x)
+    log_odds = torch.logit(rate)
+    for fold in range(int(folds.max()) + 1):
+        hidden = (folds == fold).expand_as(x)
+        said = completion.predict(x, visible * ~hidden, log_outlier_levels)
+        believed = torch.sigmoid(said.log_inlier - said.log_outlier - log_odds)
+        trust, mean = torch.where(hidden, believed, trust), torch.where(hidden, said.mean, mean)
+    return trust, mean
+
+
+def row_outliers(completion: NodeCompletion, x: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
+    """The row's own share of damaged values (B, 1) and what they look like, log (B, L), given the present trust."""
+    doubt = 1 - trust
+    rate = doubt.mean(1, keepdim=True).clamp(*_RATE_RANGE)
+    prior = _PRIOR_VALUES * completion.log_outlier_levels.exp()
+    counts = prior.expand(len(x), -1).clone().scatter_add_(1, completion.levels.index(x), doubt)
+    return rate, (counts / counts.sum(1, keepdim=True)).log()
+
+
+@torch.no_grad()
+def trust_of(completion: NodeCompletion, x: Tensor, folds: int = 4) -> Tensor:
+    """How far each value of rows x (B, N) may be trusted with all others in sight: one blind pass, (B, N)."""
+    groups = fold_of_nodes(x.shape[1], folds, x.device)
+    return blind_pass(completion, x, torch.ones_like(x), groups, completion.outlier_rate.clamp(*_RATE_RANGE))[0]
+
+
+@torch.no_grad()
+def restore(completion: NodeCompletion, x: Tensor, folds: int = 4, rounds: int = 2) -> Restoration:
+    """E[clean | x] for rows x (B, N) in [0, 1] with values damaged here and there.
+
+    What else is in the batch changes nothing, and nothing is drawn.
+
+    Args:
+        folds: nodes are hidden in this many groups; fewer are quicker, more see more.
+        rounds: each hides what the last one did not trust.
+    """
+    if x.ndim != 2 or not 0 <= float(x.min()) <= float(x.max()) <= 1:
+        raise expected("x", "rows (B, N) with values from 0 to 1", f"shape {tuple(x.shape)}, "
+                       f"{float(x.min()):.3g} to {float(x.max()):.3g}", "Scale the rows as the training data were.")
+    groups = fold_of_nodes(x.shape[1], folds, x.device)
+    trust, rate, outliers = torch.ones_like(x), completion.outlier_rate.clamp(*_RATE_RANGE)[None], None
+    for _ in range(rounds):
+        trust, mean = blind_pass(completion, x, trust, groups, rate, outliers)
+        rate, outliers = row_outliers(completion, x, trust)
+    return Restoration(trust * x + (1 - trust) * mean, trust, mean)

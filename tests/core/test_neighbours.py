@@ -1,0 +1,78 @@
+"""Near nodes, balls and sums over neighbours against the dense sums they stand for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sagvae_core.errors import SagvaeError
+from sagvae_core.neighbours import Pairs, balls, dense_sum, nearest_nodes, path_probability, weighted_sum
+
+
+def chain(nodes: int, probability: float) -> torch.Tensor:
+    """0 - 1 - 2 - ..., every edge equally probable."""
+    graph = torch.diag(torch.full((nodes - 1,), probability), 1)
+    return graph + graph.T
+
+
+def test_a_path_is_as_probable_as_the_product_of_its_edges():
+    paths = path_probability(chain(5, 0.8), hops=2)
+    assert paths[0, 1] == pytest.approx(0.8)
+    assert paths[0, 2] == pytest.approx(0.64)
+    assert paths[0, 3] == 0
+    assert torch.equal(paths.diagonal(), torch.ones(5))
+    assert path_probability(chain(5, 0.8), hops=3)[0, 3] == pytest.approx(0.512)
+    with pytest.raises(SagvaeError, match="hops"):
+        path_probability(chain(5, 0.8), hops=0)
+
+
+def test_the_most_probable_path_wins_over_a_direct_edge():
+    graph = torch.tensor([[0, 0.9, 0.3], [0.9, 0, 0.9], [0.3, 0.9, 0]])
+    assert path_probability(graph, 2)[0, 2] == pytest.approx(0.81)
+    assert path_probability(graph, 1)[0, 2] == pytest.approx(0.3)
+
+
+def test_nearest_nodes_come_first_and_what_is_missing_is_said():
+    index, kept = nearest_nodes(chain(5, 0.8), count=3, hops=2, least=0.5)
+    assert index.shape == kept.shape == (5, 4)
+    assert torch.equal(index[:, 0], torch.arange(5))
+    assert kept.sum(1).tolist() == [3, 4, 4, 4, 3]  # the node, its neighbours, and theirs; four of the five at most
+    assert index[0, :3].tolist() == [0, 1, 2]
+    assert (index[~kept] == torch.arange(5)[:, None].expand(5, 4)[~kept]).all()
+    assert nearest_nodes(chain(5, 0.8), 3, 2, least=0.7)[1].sum(1).tolist() == [2, 3, 3, 3, 2]
+    assert nearest_nodes(chain(3, 0.8), 10, 2, 0.1)[0].shape == (3, 11)  # more asked for than there are
+
+
+def test_balls_grow_by_an_edge():
+    graph = chain(6, 0.8)
+    graph[4, 5] = graph[5, 4] = 0.3
+    assert balls(graph, 0).equal(torch.eye(6, dtype=torch.bool))
+    assert balls(graph, 1)[2].tolist() == [False, True, True, True, False, False]
+    assert balls(graph, 2)[3].tolist() == [False, True, True, True, True, False]
+    assert balls(graph, 9)[0].tolist() == [True] * 5 + [False]
+    assert balls(graph, 1, threshold=0.2)[4].tolist() == [False, False, False, True, True, True]
+
+
+def pairs_and_tensors(dtype=torch.float64):
+    generator = torch.Generator().manual_seed(0)
+    index, kept = nearest_nodes(chain(6, 0.8), 3, 2, 0.5)
+    kept[4] = False  # a node that hears of nobody
+    pairs = Pairs.of(index, kept)
+    hidden = torch.randn(2, 6, 3, dtype=dtype, generator=generator, requires_grad=True)
+    weight = torch.randn(2, len(pairs.sender), dtype=dtype, generator=generator, requires_grad=True)
+    return pairs, hidden, weight
+
+
+def test_the_weighted_sum_is_the_dense_product_and_so_are_its_gradients():
+    pairs, hidden, weight = pairs_and_tensors()
+    dense = torch.zeros(2, 6, 6, dtype=torch.float64).index_put(
+        (torch.arange(2)[:, None], pairs.receiver, pairs.sender), weight)
+    expected, found = dense @ hidden, weighted_sum(hidden, weight, pairs)
+    assert torch.allclose(found, expected)
+    assert torch.equal(dense_sum(hidden, weight, pairs), expected)  # what other devices do
+    assert torch.equal(found[:, 4], torch.zeros(2, 3, dtype=torch.float64))
+    seed = torch.randn(found.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for ours, theirs in zip(torch.autograd.grad(found, (hidden, weight), seed),
+                            torch.autograd.grad(expected, (hidden, weight), seed)):
+        assert torch.allclose(ours, theirs)
+    assert torch.autograd.gradcheck(lambda h, w: weighted_sum(h, w, pairs), (hidden, weight))
