@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, logsigmoid
 
 from .config_completion import CompletionConfig
-from .neighbours import Pairs, nearest_nodes, weighted_sum
+from .neighbours import Pairs, Remembered, nearest_nodes, weighted_sum
 
 _END = 1e-4  # values this near to 0 or 1 are black or white: an undamaged background is exactly black, noise is not
+_PRICE = 10.0  # until it is set on undamaged rows
 _LOGIT_PACE = 10.0  # the outliers' levels move this much faster than weights under Adam, as edge logits do
 
 
@@ -48,7 +49,7 @@ class Levels(nn.Module):
 
     def index(self, x: Tensor) -> Tensor:
         """The level of each value, int64 of the shape of ``x``."""
-        return torch.bucketize(x, self.edges[1:-1])
+        return torch.bucketize(x.contiguous(), self.edges[1:-1])
 
 
 @dataclasses.dataclass
@@ -95,6 +96,7 @@ class NodeCompletion(nn.Module):
     neighbours: Tensor
     kept: Tensor
     trained: Tensor
+    price: Tensor
 
     def __init__(self, num_nodes: int, config: CompletionConfig):
         super().__init__()
@@ -103,6 +105,8 @@ class NodeCompletion(nn.Module):
         self.register_buffer("neighbours", torch.arange(num_nodes)[:, None].repeat(1, near))
         self.register_buffer("kept", torch.arange(near)[None].repeat(num_nodes, 1) == 0)
         self.register_buffer("trained", torch.zeros((), dtype=torch.bool))
+        if config.damage == "none":
+            self.register_buffer("price", torch.tensor(_PRICE))
         self.levels = Levels(config.levels)
         self.embedding = nn.Parameter(torch.randn(num_nodes, config.node_embedding) * 0.3)
         self.from_value = nn.Linear(2, config.channels)
@@ -111,11 +115,11 @@ class NodeCompletion(nn.Module):
         self.to_levels = nn.Linear(config.channels, len(self.levels))
         self.level_bias = nn.Parameter(torch.zeros(num_nodes, len(self.levels)))
         self.outlier_logit = nn.Parameter(torch.logit(torch.tensor(config.initial_outlier_rate)))
-        if config.learned_outliers:
-            # Half spread evenly over brightness, half over the levels: ready for noise as for black or white blocks.
-            start = 0.5 * self.levels.width + 0.5 / len(self.levels)
-            self.outlier_levels = nn.Parameter(start.log() / _LOGIT_PACE)
-        self._pairs: tuple[tuple[Tensor, int], Pairs] | None = None
+        if config.damage == "regions":
+            self.outlier_levels = nn.Parameter(self.any_damage.log() / _LOGIT_PACE)
+            self.region_logit = nn.Parameter(torch.logit(torch.tensor(config.initial_region_rate)))
+            self.region_share_logit = nn.Parameter(torch.zeros(()))
+        self._pairs = Remembered()
 
     @torch.no_grad()
     def set_graph(self, edge_posterior: Tensor) -> None:
@@ -128,14 +132,8 @@ class NodeCompletion(nn.Module):
 
     @property
     def pairs(self) -> Pairs:
-        """The pairs of the present neighbourhoods; made anew when these have changed, be it in place."""
-        state = (self.neighbours, self.neighbours._version)
-        if self._pairs is None or self._pairs[0][0] is not state[0] or self._pairs[0][1] != state[1]:
-            self._pairs = (state, Pairs.of(self.neighbours, self.kept))
-        return self._pairs[1]
-
-    def __getstate__(self) -> dict:
-        return self.__dict__ | {"_pairs": None}  # a copy's neighbourhoods are other tensors
+        """The pairs of the present neighbourhoods."""
+        return self._pairs.get(self.neighbours, lambda: Pairs.of(self.neighbours, self.kept))
 
     @property
     def outlier_rate(self) -> Tensor:
@@ -143,11 +141,31 @@ class NodeCompletion(nn.Module):
         return torch.sigmoid(self.outlier_logit)
 
     @property
+    def region_price(self) -> Tensor:
+        """Log odds against a region's being damaged: learned, or set on undamaged rows."""
+        return -self.region_logit if self.config.damage == "regions" else self.price
+
+    @property
+    def region_share(self) -> Tensor:
+        """The share of damaged nodes in a damaged region; half where no regions were learned."""
+        if self.config.damage == "regions":
+            return torch.sigmoid(self.region_share_logit)
+        return torch.full((), 0.5, device=self.embedding.device)
+
+    @property
     def log_outlier_levels(self) -> Tensor:
         """log probability of every level when a value is damaged, (L,)."""
-        if not self.config.learned_outliers:
-            return self.levels.width.log()
-        return log_softmax(_LOGIT_PACE * self.outlier_levels, 0)
+        if self.config.damage == "regions":
+            return log_softmax(_LOGIT_PACE * self.outlier_levels, 0)
+        return (self.levels.width if self.config.damage == "scattered" else self.any_damage).log()
+
+    @property
+    def any_damage(self) -> Tensor:
+        """Probability of every level where nothing is known of the damage: even over brightness or over levels, (L,).
+
+        Ready for noise as for black or white blocks.
+        """
+        return 0.5 * self.levels.width + 0.5 / len(self.levels)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
         """log probabilities of the levels of every node's undamaged value, (B, N, L)."""
@@ -173,9 +191,26 @@ class NodeCompletion(nn.Module):
         return Prediction(mean=log_levels.exp() @ self.levels.middle,
                           log_inlier=log_levels.gather(-1, index[..., None])[..., 0], log_outlier=log_outlier)
 
-    def log_likelihood(self, x: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
-        """Mean over the ``hidden`` nodes (bool, (B, N)) of log p(x_i | visible), the mixture with outliers; (B,)."""
+    def log_likelihood(self, x: Tensor, visible: Tensor, hidden: Tensor, regions: Tensor | None = None) -> Tensor:
+        """Mean over the hidden nodes of log p(x_i | visible), the mixture with outliers; (B,) in nats.
+
+        Args:
+            hidden: bool (B, N), nodes that are damaged each by itself.
+            regions: bool (B, R, N), hidden too; with damage="regions" one is damaged as a whole or not at all, in a
+                share of its nodes. One joint choice for all its nodes explains a block far better than one choice a
+                node, so damage is left to the outliers and the network does not learn to paint it.
+        """
         said = self.predict(x, visible)
         mixture = torch.logaddexp(logsigmoid(-self.outlier_logit) + said.log_inlier,
                                   logsigmoid(self.outlier_logit) + said.log_outlier)
-        return (mixture * hidden).sum(1) / hidden.sum(1).clamp_min(1)
+        if regions is not None and self.config.damage != "regions":
+            hidden, regions = hidden | regions.any(1), None
+        if regions is None:
+            return (mixture * hidden).sum(1) / hidden.sum(1).clamp_min(1)
+        alone = hidden & ~regions.any(1)
+        damaged = torch.logaddexp(logsigmoid(-self.region_share_logit) + said.log_inlier,
+                                  logsigmoid(self.region_share_logit) + said.log_outlier)
+        inside = regions.to(x.dtype)
+        whole = torch.logaddexp(logsigmoid(-self.region_logit) + torch.einsum("brn,bn->br", inside, said.log_inlier),
+                                logsigmoid(self.region_logit) + torch.einsum("brn,bn->br", inside, damaged))
+        return ((mixture * alone).sum(1) + whole.sum(1)) / (alone.sum(1) + inside.sum((1, 2))).clamp_min(1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .config_data import in_range
+from .config_data import in_range, one_of
 from .errors import expected
+
+DAMAGES = ("scattered", "regions", "none")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class CompletionConfig:
     node_embedding: int = 16  # tells the shared weights which node they look at
     levels: int = 14  # brightness levels between black and white, which are levels of their own
     initial_outlier_rate: float = 0.18
-    learned_outliers: bool = False  # what damage looks like: any brightness alike, or levels learned from the data
+    damage: str = "scattered"  # of the training data: values here and there of any brightness, whole regions, or none
+    initial_region_rate: float = 0.1  # regions: how often one is damaged
 
     def __post_init__(self) -> None:
         for name, low, high in (("channels", 1, 4096), ("heads", 1, 4096), ("layers", 1, 64), ("neighbours", 1, 10**5),
@@ -35,5 +38,7 @@ class CompletionConfig:
                 raise expected(f"model.completion.{name}", f"a whole number from {low} to {high}", value)
         if self.channels % self.heads:
             raise expected("model.completion.channels", f"a multiple of the {self.heads} heads", self.channels)
+        one_of("model.completion.damage", self.damage, DAMAGES)
+        in_range("model.completion.initial_region_rate", self.initial_region_rate, 0, 1, open_ends=True)
         in_range("model.completion.least_path", self.least_path, 0, 1)
         in_range("model.completion.initial_outlier_rate", self.initial_outlier_rate, 0, 1, open_ends=True)

@@ -16,6 +16,8 @@ from .distributions import BinaryConcrete, edge_kl, matrix_to_pairs, pairs_to_ma
 from .encoders import GraphEncoder, LatentEncoder
 from .errors import expected
 from .likelihoods import RobustLikelihood, build_likelihood
+from .neighbours import Remembered
+from .regions import Candidates, undamaged_price
 from .restoration import Restoration, restore
 
 
@@ -89,6 +91,7 @@ class SAGVAE(GenerativeModel):
             self.decoder = SelfAttentionGraphDecoder(config)
             # Built last: it draws no number that the parts before would have drawn without it.
             self.completion = None if config.completion is None else NodeCompletion(config.num_nodes, config.completion)
+            self._regions = Remembered()
         if self.graph_encoder is not None:
             start = torch.full((config.num_pairs,), config.edge_logit_init).sigmoid()
             self.register_buffer("posterior_pairs", start)
@@ -228,7 +231,23 @@ class SAGVAE(GenerativeModel):
         if self.completion is None or not self.completion.trained:
             raise expected("model", "one with a trained completion (a stage with objective='completion')",
                            "a model without", "Use reconstruct().")
-        return restore(self.completion, self.check(x)[..., 0])
+        return restore(self.completion, self.check(x)[..., 0], self._candidates())
+
+    @property
+    def searches_regions(self) -> bool:
+        """Whether :meth:`restore` looks for damaged regions: unless the training data's damage was scattered."""
+        return (self.completion is not None and bool(self.completion.trained)
+                and self.completion.config.damage != "scattered")
+
+    def _candidates(self) -> Candidates | None:
+        if not self.searches_regions:
+            return None
+        return self._regions.get(self.completion.neighbours, lambda: Candidates.of(self.edge_posterior))
+
+    def set_region_price(self, rows: Tensor, false_alarms: float = 0.05) -> None:
+        """Set the price of a region on undamaged held-out ``rows`` (B, N, 1); only for ``damage="none"``."""
+        price = undamaged_price(self.completion, rows[..., 0], self._candidates(), false_alarms)
+        self.completion.price.fill_(price)
 
     @torch.no_grad()
     def sample(self, num_samples: int, seed: int = 0) -> Tensor:

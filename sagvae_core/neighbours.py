@@ -6,7 +6,9 @@ zeros. :func:`weighted_sum` touches the kept pairs alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +17,23 @@ from torch.nn.functional import embedding_bag
 from .errors import expected
 
 _CHUNK = 32  # rows of the max-product at a time: 32 x N x N values, 80 MB at 784 nodes
+
+
+class Remembered:
+    """What was made of a tensor, made anew once the tensor is another or has changed in place; copies start empty."""
+
+    def __init__(self) -> None:
+        self._tensor: Tensor | None = None
+        self._version, self._value = -1, None
+
+    def __reduce__(self) -> tuple[type, tuple]:
+        return type(self), ()
+
+    def get(self, tensor: Tensor, make: Callable[[], Any]) -> Any:
+        """``make()`` for the present state of ``tensor``."""
+        if self._tensor is not tensor or self._version != tensor._version:
+            self._tensor, self._version, self._value = tensor, tensor._version, make()
+        return self._value
 
 
 def path_probability(edge_posterior: Tensor, hops: int) -> Tensor:

@@ -53,33 +53,38 @@ def elbo_terms(model: GenerativeModel, x: Tensor, target: Tensor | None = None, 
     return ElboTerms(log_likelihood, kl_z, kl_graph, output.edges)
 
 
-def draw_hidden(model: GenerativeModel, rows: int, stage: StageConfig, generator: torch.Generator | None) -> Tensor:
-    """Which nodes a completion stage hides, bool (rows, N): nodes here and there, and regions of the learned graph."""
-    nodes, device = model.config.num_nodes, model.device
+def regions_of(model: GenerativeModel) -> Tensor:
+    """The regions a completion stage may hide: balls of the learned graph by radius and middle, bool (4, N, N)."""
+    return torch.stack([balls(model.edge_posterior, radius) for radius in range(1, _LARGEST_REGION + 1)])
+
+
+def draw_hidden(stage: StageConfig, rows: int, nodes: int, regions: Tensor | None,
+                generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    """What a completion stage hides: nodes here and there, bool (rows, N), and regions of the graph, (rows, R, N)."""
+    device = generator.device
     hidden = torch.rand(rows, nodes, generator=generator, device=device) < stage.hide_share
-    if stage.hide_regions:
-        regions = torch.stack([balls(model.edge_posterior, radius) for radius in range(1, _LARGEST_REGION + 1)])
-        size = (rows, stage.hide_regions)
-        radius = torch.randint(_LARGEST_REGION, size, generator=generator, device=device)
-        middle = torch.randint(nodes, size, generator=generator, device=device)
-        hidden |= regions[radius, middle].any(1)
-    return hidden
+    if not stage.hide_regions:
+        return hidden, None
+    size = (rows, stage.hide_regions)
+    radius = torch.randint(len(regions), size, generator=generator, device=device)
+    middle = torch.randint(nodes, size, generator=generator, device=device)
+    return hidden, regions[radius, middle]
 
 
-def completion_terms(model: GenerativeModel, x: Tensor, stage: StageConfig,
-                     generator: torch.Generator | None = None) -> ElboTerms:
+def completion_terms(model: GenerativeModel, x: Tensor, stage: StageConfig, generator: torch.Generator,
+                     regions: Tensor | None = None) -> ElboTerms:
     """log p(x_hidden | x_visible, A) of rows ``x`` (B, N, 1) under the data set's graph, in nats a row.
 
     The mean over the hidden nodes times N, so that it compares with the other stages. No code is drawn and no bound is
-    taken: the terms of KL are zero.
+    taken: the terms of KL are zero. ``regions`` are those of :func:`regions_of`, where the stage hides some.
     """
-    rows = x[..., 0]
-    hidden = draw_hidden(model, len(rows), stage, generator)
-    visible = (~hidden).to(rows.dtype)
+    rows, completion = x[..., 0], model.completion
+    hidden, inside = draw_hidden(stage, *rows.shape, regions, generator)
+    visible = (~hidden if inside is None else ~(hidden | inside.any(1))).to(rows.dtype)
     if stage.trust:
         full = torch.rand(len(rows), 1, generator=generator, device=rows.device) < _FULL_VIEW
-        visible = visible * torch.where(full, 1.0, trust_of(model.completion, rows))
-    log_likelihood = model.completion.log_likelihood(rows, visible, hidden) * model.config.num_nodes
+        visible = visible * torch.where(full, 1.0, trust_of(completion, rows))
+    log_likelihood = completion.log_likelihood(rows, visible, hidden, inside) * model.config.num_nodes
     return ElboTerms(log_likelihood, torch.zeros_like(log_likelihood), log_likelihood.new_zeros(()))
 
 
@@ -91,11 +96,14 @@ class Objective(nn.Module):
         self.model = model
         self.stage = StageConfig()
         self.likelihood: nn.Module | None = None
+        self.regions: Tensor | None = None
 
     def start_stage(self, stage: StageConfig) -> None:
         """Use the weights of ``stage``; a likelihood other than the model's must have no parameters of its own."""
-        self.stage, self.likelihood = stage, None
+        self.stage, self.likelihood, self.regions = stage, None, None
         self.check(stage)
+        if self.completes(stage) and stage.hide_regions:
+            self.regions = regions_of(self.model)
         if stage.likelihood not in (None, self.model.config.likelihood):
             if stage.likelihood != "bernoulli":
                 raise expected("stage.likelihood", f"'bernoulli' or the model's {self.model.config.likelihood!r}",
@@ -118,7 +126,7 @@ class Objective(nn.Module):
 
     def terms(self, x: Tensor, target: Tensor | None, temperature: float, generator: torch.Generator) -> ElboTerms:
         if self.completes(self.stage):
-            return completion_terms(self.model, x, self.stage, generator)
+            return completion_terms(self.model, x, self.stage, generator, self.regions)
         return elbo_terms(self.model, x, target, temperature=temperature, generator=generator,
                           likelihood=self.likelihood)
 

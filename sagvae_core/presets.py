@@ -12,6 +12,7 @@ from typing import Any
 
 from .config import (
     REFERENCES,
+    CompletionConfig,
     DataConfig,
     ModelConfig,
     PerturbationConfig,
@@ -32,6 +33,8 @@ MODELS = {
     "conv_dae": "Convolutional DAE",
 }
 
+TRAINED_ON = {"none": "clean images", "block": "masked images"}
+
 
 @dataclasses.dataclass(frozen=True)
 class _ImageRecipe:
@@ -40,20 +43,22 @@ class _ImageRecipe:
     noisy_pixels: int
     edge_prior: float  # twice a pixel's eight neighbours at 784 nodes: fewer, and a pixel's own noise gets through
     train_rows: int | None
-    epochs: tuple[int, int, int]  # two of warm start, one of the robust likelihood
-    kl_z: tuple[float, float, float]  # the graph forms under a low weight, noise is dropped under a higher one
+    epochs: tuple[int, ...]  # of the warm start's stages, and of the robust likelihood
+    kl_z: tuple[float, ...]  # the graph forms under a low weight, noise is dropped under a higher one
     reference_epochs: int
     identity_kl_z: float  # the baselines' settings are the best of `sagvae study kl-weight`
     identity_likelihood: str
     mlp_vae_kl_z: float
     attention: tuple[int, ...] = ()
+    completion_epochs: tuple[int, int] = (1, 1)  # everything but what is hidden in sight; then what is trusted
 
 
 _IMAGES = {
     # 16 of 64 noisy pixels are the paper's share of 200 in 784.
-    "digits": _ImageRecipe(16, 0.1, None, (12, 8, 20), (0.1, 0.2, 0.4), 150, 1.0, "robust", 0.3, attention=(1, 2)),
-    "mnist": _ImageRecipe(200, 0.02, 10_000, (2, 1, 2), (0.1, 0.2, 0.15), 30, 0.5, "bernoulli", 0.1),
-    "fashion": _ImageRecipe(200, 0.02, 10_000, (2, 1, 2), (0.1, 0.2, 0.15), 30, 1.0, "robust", 0.03),
+    "digits": _ImageRecipe(16, 0.1, None, (12, 8, 20), (0.1, 0.2, 0.4), 150, 1.0, "robust", 0.3, attention=(1, 2),
+                           completion_epochs=(20, 20)),
+    "mnist": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30, 0.5, "bernoulli", 0.1),
+    "fashion": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30, 1.0, "robust", 0.03),
 }
 
 
@@ -75,14 +80,21 @@ def run_config(dataset: str, model: str = "sagvae", *, latent: str = "per_node",
         raise expected("dataset", "one of " + ", ".join(map(repr, DATASETS)), repr(dataset), "See `sagvae datasets`.")
     if model not in MODELS:
         raise expected("model", "one of " + ", ".join(map(repr, MODELS)), repr(model))
-    build = _karate if dataset == "karate" else _image
-    data, model_config, train = build(dataset, model, latent, seed, data_seed)
+    overrides = overrides or {}
     title = f"{MODELS[model]} on {DATASETS[dataset].title}"
+    family = dataset if latent == "per_node" else f"{dataset}-{latent}"
     if latent == "per_sample":
         title += ", one code a row"
-    config = RunConfig(data, model_config, train, title=title, command=command, role=model,
-                       family=dataset if latent == "per_node" else f"{dataset}-{latent}")
-    return apply_overrides(config, overrides or {})
+    if dataset == "karate":
+        data, model_config, train = _karate(dataset, model, latent, seed, data_seed)
+    else:
+        damage = overrides.get("data.perturbation.kind", "uniform")
+        data, model_config, train = _image(dataset, model, latent, seed, data_seed, damage)
+        if damage != "uniform":  # not to be compared with those that learned from noise
+            family += f"-{damage}"
+            title += f", trained on {TRAINED_ON.get(damage, damage)}"
+    config = RunConfig(data, model_config, train, title=title, command=command, role=model, family=family)
+    return apply_overrides(config, overrides)
 
 
 def _karate(dataset: str, model: str, latent: str, seed: int, data_seed: int):
@@ -109,8 +121,9 @@ def _karate(dataset: str, model: str, latent: str, seed: int, data_seed: int):
     return DataConfig(name=dataset, seed=data_seed), config, train
 
 
-def _image(dataset: str, model: str, latent: str, seed: int, data_seed: int):
-    """Section 4.2, reading 1: trained on noisy images alone, never on a clean one (the DAEs excepted)."""
+def _image(dataset: str, model: str, latent: str, seed: int, data_seed: int, damage: str):
+    """Section 4.2: trained on noisy images alone, never on a clean one (the DAEs excepted), or on ``damage`` of
+    another kind; "none" trains on clean images."""
     recipe, info = _IMAGES[dataset], DATASETS[dataset]
     if latent != "per_node":
         raise expected("latent", f"'per_node' on {dataset!r}", repr(latent), "As in the paper's image experiments.")
@@ -131,11 +144,34 @@ def _image(dataset: str, model: str, latent: str, seed: int, data_seed: int):
         num_nodes=info.num_nodes, graph="identity" if identity else "learned", edge_prior=recipe.edge_prior,
         edge_regulariser="density", edge_logit_scale=20.0, hidden=(16, 16), node_bias=True,
         attention=() if identity else recipe.attention,
-        likelihood=recipe.identity_likelihood if identity else "robust", initial_scale=0.15)
-    weights = (recipe.identity_kl_z,) * 3 if identity else recipe.kl_z
+        likelihood=recipe.identity_likelihood if identity else "robust", initial_scale=0.15,
+        completion=None if identity else _completion(damage))
+    weights = (recipe.identity_kl_z,) * len(recipe.kl_z) if identity else recipe.kl_z
     *warm, last = zip(recipe.epochs, weights, strict=True)
     stages = (*(StageConfig(epochs=epochs, likelihood="bernoulli", kl_z_weight=weight, kl_graph_weight=2e-4)
                 for epochs, weight in warm),
               StageConfig(epochs=last[0], kl_z_weight=last[1], kl_graph_weight=2e-4, constant_share=0.6,
                           final_rate=0.05))
+    if not identity:
+        stages += _completion_stages(recipe, damage)
     return data, sagvae, TrainConfig(stages=stages, batch_size=64, seed=seed)
+
+
+_REGIONS = ("block", "blocks", "rotated", "stripes")  # damage that comes in pieces
+
+
+def _completion(damage: str) -> CompletionConfig:
+    if damage in (*_REGIONS, "none"):
+        return CompletionConfig(damage="none" if damage == "none" else "regions", initial_outlier_rate=0.02)
+    return CompletionConfig()
+
+
+def _completion_stages(recipe: _ImageRecipe, damage: str) -> tuple[StageConfig, ...]:
+    """Hidden nodes here and there suffice against noise; whoever is to fill in regions has to see regions hidden."""
+    first, second = recipe.completion_epochs
+    if damage in (*_REGIONS, "none"):
+        return (StageConfig(epochs=first + second, objective="completion", learning_rate=3e-3, warmup_steps=50,
+                            constant_share=0.6, final_rate=0.05, hide_share=0.15, hide_regions=2),)
+    trusting = StageConfig(epochs=second, objective="completion", learning_rate=3e-3, warmup_steps=50,
+                           constant_share=0.4, final_rate=0.05, trust=True)
+    return dataclasses.replace(trusting, epochs=first, constant_share=1.0, final_rate=1.0, trust=False), trusting

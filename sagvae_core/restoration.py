@@ -15,8 +15,9 @@ from torch import Tensor
 
 from .completion import NodeCompletion
 from .errors import expected
+from .regions import Candidates, find_regions
 
-_RATE_RANGE = (0.002, 0.9)  # of a row's own outliers: never so sure of either that one value could not be damaged
+_RATE_RANGE = (0.005, 0.9)  # of a row's own outliers: never so sure of either that one value could not be damaged
 _PRIOR_VALUES = 20.0  # the training data's outlier levels count as much as this many damaged values of the row
 
 
@@ -76,21 +77,30 @@ def trust_of(completion: NodeCompletion, x: Tensor, folds: int = 4) -> Tensor:
 
 
 @torch.no_grad()
-def restore(completion: NodeCompletion, x: Tensor, folds: int = 4, rounds: int = 2) -> Restoration:
-    """E[clean | x] for rows x (B, N) in [0, 1] with values damaged here and there.
+def restore(completion: NodeCompletion, x: Tensor, candidates: Candidates | None = None, folds: int = 4,
+            rounds: int = 3) -> Restoration:
+    """E[clean | x] for rows x (B, N) in [0, 1] that are damaged here and there or in regions.
 
     What else is in the batch changes nothing, and nothing is drawn.
 
     Args:
+        candidates: regions to look for; None looks for single values alone.
         folds: nodes are hidden in this many groups; fewer are quicker, more see more.
-        rounds: each hides what the last one did not trust.
+        rounds: each hides what the last one did not trust, and takes the row's own rate and brightness of damage from
+            it; in and around regions the rate of a node is that of its neighbours in the graph.
     """
     if x.ndim != 2 or not 0 <= float(x.min()) <= float(x.max()) <= 1:
         raise expected("x", "rows (B, N) with values from 0 to 1", f"shape {tuple(x.shape)}, "
                        f"{float(x.min()):.3g} to {float(x.max()):.3g}", "Scale the rows as the training data were.")
     groups = fold_of_nodes(x.shape[1], folds, x.device)
-    trust, rate, outliers = torch.ones_like(x), completion.outlier_rate.clamp(*_RATE_RANGE)[None], None
-    for _ in range(rounds):
-        trust, mean = blind_pass(completion, x, trust, groups, rate, outliers)
-        rate, outliers = row_outliers(completion, x, trust)
+    trust, rate, levels = torch.ones_like(x), completion.outlier_rate.clamp(*_RATE_RANGE), None
+    if candidates is not None:
+        trust, found = find_regions(completion, x, candidates)
+        around = (found.to(x.dtype) @ candidates.near) > 0
+    for index in range(rounds):
+        if index or candidates is not None:
+            rate, levels = row_outliers(completion, x, trust)
+        if candidates is not None:
+            rate = torch.where(around, ((1 - trust) @ candidates.near.T).clamp(*_RATE_RANGE), rate)
+        trust, mean = blind_pass(completion, x, trust, groups, rate, levels)
     return Restoration(trust * x + (1 - trust) * mean, trust, mean)

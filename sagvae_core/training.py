@@ -113,6 +113,7 @@ class Trainer:
                 self.epoch += 1
                 if self.epoch == self.config.total_epochs:
                     self._average_graph(inputs)
+                    self._set_price(inputs if held_out is None else held_out[0])
                 record |= self._held_out(held_out)
                 record |= {"epoch": self.epoch, "stage": index, "step": self.step,
                            "seconds": time.perf_counter() - started} | self._describe_model()
@@ -205,6 +206,12 @@ class Trainer:
         if hasattr(self.model, "average_over"):
             self.model.average_over(inputs.split(_EVALUATION_ROWS))
 
+    @torch.no_grad()
+    def _set_price(self, rows: Tensor) -> None:
+        completion = getattr(self.model, "completion", None)
+        if completion is not None and completion.trained and completion.config.damage == "none":
+            self.model.set_region_price(rows[:_EVALUATION_ROWS])
+
     def _describe_model(self) -> dict[str, Any]:
         model, likelihood = self.model, self.model.likelihood
         described: dict[str, Any] = {}
@@ -242,10 +249,10 @@ class Trainer:
         return inputs.to(self.device), None if clean is None else clean.to(self.device)
 
     def _start_stage(self, stage: StageConfig, inputs: Tensor, fresh: bool) -> None:
-        self.objective.start_stage(stage)
         if fresh and stage.objective == "completion":
             self._average_graph(inputs)
             self.model.completion.set_graph(self.model.edge_posterior)
+        self.objective.start_stage(stage)
         self.optimizer = self.accelerator.prepare(
             torch.optim.Adam(self.objective.parameters_of(stage), lr=stage.learning_rate))
         if not fresh and self._loaded_optimizer is not None:

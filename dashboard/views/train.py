@@ -16,7 +16,7 @@ from sagvae_core.settings import parse_setting, with_epochs
 DARK = parts.is_dark()
 STATES = {"queued": ("schedule", "gray"), "running": ("progress_activity", "blue"), "finished": ("check", "green"),
           "stopped": ("pause", "orange"), "failed": ("error", "red"), "interrupted": ("warning", "orange")}
-QUICK = {"karate": 40, "digits": 30, "mnist": 3, "fashion": 3}  # epochs that show something within a coffee on a CPU
+QUICK = {"karate": 40, "digits": 30, "mnist": 12, "fashion": 12}  # epochs that show something within a coffee on a CPU
 
 
 def settings() -> tuple[str, RunConfig] | None:
@@ -46,10 +46,15 @@ def settings() -> tuple[str, RunConfig] | None:
                                         5000 if nodes > 100 else 1000, 100, key=f"rows_{dataset}")
             overrides["data.train_rows"] = rows
         if model in ("sagvae", "identity"):
-            kl = more[3].number_input("Weight of KL(z)", 0.0, 10.0, _stage(dataset, model).kl_z_weight, 0.05,
-                                      key=f"kl_{dataset}_{model}", help="Of the code's KL term in eq. 9.")
-            for index in range(len(run_config(dataset, model).train.stages)):
-                overrides[f"train.stages.{index}.kl_z_weight"] = kl
+            bounds = [(index, stage.kl_z_weight) for index, stage
+                      in enumerate(run_config(dataset, model, overrides=overrides).train.stages)
+                      if stage.objective == "elbo"]
+            usual_kl = bounds[-1][1]
+            kl = more[3].number_input("Weight of KL(z)", 0.0, 10.0, usual_kl, 0.05, key=f"kl_{dataset}_{model}",
+                                      help="Of the code's KL term in eq. 9. Left as it is, every stage of the recipe "
+                                           "keeps its own; this is the last one's.")
+            if kl != usual_kl:
+                overrides |= {f"train.stages.{index}.kl_z_weight": kl for index, _ in bounds}
         text = st.text_area("Any other setting, one NAME=VALUE a line", key="new_settings", height=80,
                             placeholder="model.hidden=[32,32]\ntrain.stages.0.learning_rate=0.003")
     try:
@@ -63,10 +68,6 @@ def settings() -> tuple[str, RunConfig] | None:
         st.info(f"{DATASETS[dataset].title} is not on this machine and would be downloaded first. To use a copy you "
                 "have, set SAGVAE_DATA to its folder; the small digits need no files.", icon=":material/download:")
     return name, config
-
-
-def _stage(dataset: str, model: str):
-    return run_config(dataset, model).train.stages[-1]
 
 
 def new_run() -> None:

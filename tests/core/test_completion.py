@@ -15,7 +15,7 @@ from sagvae_core.config import CompletionConfig, ModelConfig, StageConfig, Train
 from sagvae_core.config_io import from_dict, to_dict
 from sagvae_core.errors import SagvaeError
 from sagvae_core.model import SAGVAE
-from sagvae_core.objective import completion_terms, draw_hidden
+from sagvae_core.objective import completion_terms, draw_hidden, regions_of
 from sagvae_core.restoration import fold_of_nodes, restore, row_outliers, trust_of
 from sagvae_core.training import Trainer
 
@@ -115,32 +115,36 @@ def test_the_likelihood_is_the_hand_assembled_mixture_over_the_hidden_nodes():
     assert float(rate) == pytest.approx(SMALL.initial_outlier_rate)
 
 
-def test_learned_outliers_start_between_even_brightness_and_even_levels():
-    completion = with_graph(dataclasses.replace(SMALL, learned_outliers=True))
-    start = completion.log_outlier_levels.exp().detach()
-    assert start.sum() == pytest.approx(1)
-    assert torch.allclose(start, 0.5 * completion.levels.width + 0.5 / 8)
-    assert torch.allclose(with_graph().log_outlier_levels.exp(), completion.levels.width)
+def test_what_damage_looks_like_before_any_is_seen():
+    half = 0.5 * Levels(6).width + 0.5 / 8
+    for damage, levels in (("scattered", Levels(6).width), ("regions", half), ("none", half)):
+        start = with_graph(dataclasses.replace(SMALL, damage=damage)).log_outlier_levels.exp().detach()
+        assert torch.allclose(start, levels), damage
+        assert start.sum() == pytest.approx(1)
+
+
+def hidden_by(stage: StageConfig, rows: int, regions: torch.Tensor | None = None):
+    return draw_hidden(stage, rows, N, regions, seeded())
 
 
 def test_what_a_stage_hides():
+    scattered, none = hidden_by(COMPLETION, 400)
+    assert none is None and scattered.shape == (400, N) and scattered.float().mean() == pytest.approx(0.2, abs=0.02)
+    assert torch.equal(scattered, hidden_by(COMPLETION, 400)[0])
     model = SAGVAE(CONFIG)
     model.posterior_pairs.copy_(grid()[*torch.triu_indices(N, N, 1)])
-    scattered = draw_hidden(model, 400, COMPLETION, seeded())
-    assert scattered.shape == (400, N) and scattered.float().mean() == pytest.approx(0.2, abs=0.02)
-    assert torch.equal(scattered, draw_hidden(model, 400, COMPLETION, seeded()))
-    regions = draw_hidden(model, 200, dataclasses.replace(COMPLETION, hide_share=1e-9, hide_regions=1), seeded())
+    _, inside = hidden_by(dataclasses.replace(COMPLETION, hide_regions=2), 200, regions_of(model))
+    assert inside.shape == (200, 2, N)
     neighbours = grid() > 0.5
-    assert regions.any(1).all()
-    for row in regions:  # every hidden node of a ball has a hidden neighbour
-        assert (neighbours[row][:, row].any(1)).all()
+    for ball in inside.flatten(0, 1):  # every node of a ball has a neighbour in it
+        assert ball.sum() > 2 and neighbours[ball][:, ball].any(1).all()
 
 
 def test_terms_of_a_completion_are_nats_a_row_without_kl():
     model = SAGVAE(CONFIG)
     x = pictures(4, 1)[..., None]
     terms = completion_terms(model, x, COMPLETION, seeded(2))
-    hidden = draw_hidden(model, 4, COMPLETION, seeded(2))
+    hidden, _ = draw_hidden(COMPLETION, 4, N, None, seeded(2))
     by_hand = model.completion.log_likelihood(x[..., 0], (~hidden).float(), hidden) * N
     assert torch.equal(terms.log_likelihood, by_hand)
     assert terms.kl_z.tolist() == [0] * 4 and terms.kl_graph == 0 and terms.edges is None
@@ -208,7 +212,7 @@ def test_a_rows_own_outliers_are_counted_from_what_is_not_trusted():
     x, trust = torch.full((2, N), 0.5), torch.ones(2, N)
     x[0, :10], trust[0, :10] = 1.0, 0.0
     rate, log_levels = row_outliers(completion, x, trust)
-    assert rate[:, 0].tolist() == pytest.approx([0.4, 0.002])
+    assert rate[:, 0].tolist() == pytest.approx([0.4, 0.005])
     assert torch.allclose(log_levels.exp().sum(1), torch.ones(2))
     assert log_levels[0, -1].exp() == pytest.approx(10 / 30, abs=0.01)
     assert log_levels[1, -1].exp() == pytest.approx(1e-4, rel=0.1)

@@ -214,7 +214,7 @@ def test_overrides_reach_every_depth_and_are_validated():
     ("model.wings", 3, "'model.wings' is not a setting. At 'wings' there are: num_nodes, "),
     ("model.num_nodes.deep", 3, "'model.num_nodes.deep' is not a setting. At 'deep' there are: nothing."),
     ("model.latent.0", 3, "'model.latent.0' is not a setting. At '0' there are: nothing."),
-    ("train.stages.7.epochs", 3, "'train.stages.7.epochs' is not a setting. At '7' there are: 0 to 2."),
+    ("train.stages.7.epochs", 3, "'train.stages.7.epochs' is not a setting. At '7' there are: 0 to 4."),
     ("model.hidden.²", 3, "'model.hidden.²' is not a setting. At '²' there are: 0 to 1."),
     ("data.classes.0", 3, "'data.classes.0' is not a setting. At '0' there are: nothing."),
     ("model.edge_prior", "x", "model.edge_prior must be of type float, got 'x'."),

@@ -27,6 +27,7 @@ LAYERS = (
     ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "denoisers", "schedules", "devices",
      "neighbours"),
     ("encoders", "decoder", "likelihoods", "data", "completion"),
+    ("regions",),
     ("restoration",),
     ("model",),
     ("reference",),

@@ -1,0 +1,160 @@
+"""Damaged regions: found by hiding balls of the learned graph and asking whether what stands there is believable.
+
+Pixel by pixel a block cannot be told from what belongs there: every pixel of it is vouched for by the others. With a
+whole ball hidden, the rest of the row says what should stand in it, and a joint choice for all its nodes, damaged or
+not, has evidence enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .completion import NodeCompletion
+from .neighbours import balls
+
+_RADIUS = 3  # edges: in a picture about 7 x 7 pixels; larger damage is found piece by piece
+_APART = 2  # edges between two balls that are hidden in the same pass: each still sees what is around it
+_PIECES = 3  # regions a row
+_SHORTLIST = 8  # of a row's balls that are looked at closely
+
+
+@dataclass
+class Candidates:
+    """Balls that cover the graph, (R, N) bool: all of them, and a coarser cover to look through first.
+
+    ``coarse`` are indices of balls in groups that can be hidden in one pass; ``overlap`` (coarse balls, R) is the share
+    of nodes that two balls have in common.
+    """
+
+    inside: Tensor
+    coarse: list[Tensor]
+    overlap: Tensor
+    near: Tensor  # (N, N), the mean over a node and its neighbours
+
+    @classmethod
+    def of(cls, edge_posterior: Tensor) -> Candidates:
+        """All middles two edges apart, the coarse ones three. A node without edges is no region."""
+        near = balls(edge_posterior, 1)
+        degree = near.sum(1)
+        order = degree.argsort(descending=True, stable=True)
+        order = order[degree[order] > 1]
+        inside = balls(edge_posterior, _RADIUS)
+        middles = _cover(order, near)
+        coarse = _cover(middles, balls(edge_posterior, 2))
+        wide = balls(edge_posterior, _RADIUS + _APART)[coarse]
+        meets = (wide.float() @ inside[coarse].float().T) > 0
+        groups = _apart(meets | meets.T)
+        common = inside[coarse].float() @ inside[middles].float().T
+        overlap = common / (inside[coarse].sum(1)[:, None] + inside[middles].sum(1) - common)
+        place = {int(node): index for index, node in enumerate(middles)}
+        coarse_at = torch.tensor([place[int(node)] for node in coarse], device=inside.device)
+        chosen = torch.cat([torch.tensor(group) for group in groups]) if groups else torch.zeros(0, dtype=torch.long)
+        return cls(inside[middles], [coarse_at[group] for group in groups], overlap[chosen.to(inside.device)],
+                   near.float() / degree[:, None])
+
+
+def _cover(order: Tensor, near: Tensor) -> Tensor:
+    """Nodes of ``order``, the first first, that are not ``near`` (N, N) one taken before."""
+    taken, covered = [], torch.zeros(len(near), dtype=torch.bool, device=near.device)
+    for node in order.tolist():
+        if not covered[node]:
+            taken.append(node)
+            covered |= near[node]
+    return torch.tensor(taken, dtype=torch.long, device=near.device)
+
+
+def _apart(meets: Tensor) -> list[list[int]]:
+    """Indices 0 ... in groups in which no two meet; those that meet most are placed first."""
+    groups: list[list[int]] = []
+    for index in meets.sum(1).argsort(descending=True, stable=True).tolist():
+        home = next((group for group in groups if not meets[index, group].any()), None)
+        if home is None:
+            groups.append(home := [])
+        home.append(index)
+    return groups
+
+
+class _Search:
+    """The regions of one batch of rows; see :func:`find_regions`."""
+
+    def __init__(self, completion: NodeCompletion, x: Tensor, candidates: Candidates):
+        self.completion, self.x, self.candidates = completion, x, candidates
+        self.trust, self.found = torch.ones_like(x), torch.zeros_like(x, dtype=torch.bool)
+        self.share = completion.region_share
+        # Without knowledge of the damage every level is as likely: a block of one brightness is the usual kind.
+        levels = len(completion.levels)
+        self.levels = (completion.log_outlier_levels if completion.config.damage == "regions"
+                       else x.new_full((levels,), 1 / levels).log())
+
+    def odds(self, rows: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """With ``hidden`` (rows, N) hidden: log odds that a node's region is damaged, and trust of each node in it."""
+        said = self.completion.predict(self.x[rows], self.trust[rows] * ~hidden, self.levels)
+        ratio = said.log_outlier - said.log_inlier
+        odds = torch.logaddexp(self.share.log() + ratio, torch.log1p(-self.share))
+        return odds * self.trust[rows], torch.sigmoid(-ratio - torch.logit(self.share))  # what is out is no news
+
+    def promise(self) -> Tensor:
+        """Log odds of every ball, (B, R), as near as the coarse balls tell: by what it has in common with them."""
+        every, scores = torch.arange(len(self.x), device=self.x.device), []
+        for group in self.candidates.coarse:
+            inside = self.candidates.inside[group]
+            odds, _ = self.odds(every, inside.any(0).expand_as(self.x))
+            scores.append(odds @ inside.T.to(odds.dtype))
+        if not scores:
+            return self.x.new_zeros(len(self.x), 0)
+        return (torch.cat(scores, 1)[:, :, None] * self.candidates.overlap).amax(1)
+
+    def best(self, rows: Tensor, shortlist: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each row's ``shortlist`` (rows, S) the best ball's log odds (rows,), its nodes and trust in them."""
+        best = torch.full((len(rows),), -torch.inf, device=self.x.device)
+        piece, trust = self.found[rows], self.trust[rows]
+        for place in shortlist.T:
+            inside = self.candidates.inside[place]
+            odds, own = self.odds(rows, inside)
+            score = (odds * inside).sum(1)
+            better = (score > best)[:, None]
+            best = best.maximum(score)
+            piece, trust = torch.where(better, inside, piece), torch.where(better, own, trust)
+        return best, piece, trust
+
+    def take(self, rows: Tensor, piece: Tensor, trust: Tensor) -> None:
+        """Note that ``piece`` (rows, N) is damaged."""
+        self.trust[rows] = torch.where(piece, self.trust[rows].minimum(trust), self.trust[rows])
+        self.found[rows] |= piece
+
+
+def find_regions(completion: NodeCompletion, x: Tensor, candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """Damaged regions of rows x (B, N), the most convincing first, until none is worth its price.
+
+    Returns:
+        trust (B, N), how far each value is believed, 1 outside the regions; and bool (B, N), the regions.
+    """
+    search = _Search(completion, x, candidates)
+    promise = search.promise()
+    shortlist = promise.topk(min(_SHORTLIST, promise.shape[1]), 1).indices
+    rows = (promise > 0).any(1).nonzero()[:, 0]
+    for _ in range(_PIECES):
+        if not len(rows):
+            break
+        score, piece, trust = search.best(rows, shortlist[rows])
+        convincing = score > completion.region_price
+        rows = rows[convincing]
+        search.take(rows, piece[convincing], trust[convincing])
+    return search.trust, search.found
+
+
+def undamaged_price(completion: NodeCompletion, rows: Tensor, candidates: Candidates, false_alarms: float) -> float:
+    """The price at which at most a share of ``false_alarms`` of undamaged ``rows`` (B, N) have a region found damaged.
+
+    Never below 0: damage is not the rule.
+    """
+    search = _Search(completion, rows, candidates)
+    promise = search.promise()
+    if not promise.shape[1]:
+        return 0.0
+    every = torch.arange(len(rows), device=rows.device)
+    best = search.best(every, promise.topk(min(_SHORTLIST, promise.shape[1]), 1).indices)[0]
+    return max(0.0, float(best.quantile(1 - false_alarms)))
