@@ -27,7 +27,7 @@ LAYERS = (
     ("encoders", "decoder", "likelihoods", "data"),
     ("model",),
     ("reference",),
-    ("objective", "checkpoint", "trainer_state"),
+    ("objective", "checkpoint", "trainer_state", "sampling"),
     ("training", "runs"),
     ("settings", "presets", "experiment", "learners"),
     ("studies",),
