@@ -1,0 +1,88 @@
+"""What stands beside the drawn pictures of the Sampling page: what a judge sees in them, and Figure 3 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import figures_evidence, figures_robustness, parts, records, resources, sampled
+from dashboard.figures_robustness import Line
+from dashboard.resources import RunInfo
+from sagvae_core.data import DATASETS
+from sagvae_core.presets import MODELS
+from sagvae_core.studies.noisy_sampling import NOTES, OF, PAPER_COUNT, REFERENCE, task_name
+from sagvae_core.studies.reading import table
+
+STUDY = "sampling"
+_JUDGED = {"": "as they are", "_filtered": "after a median filter"}
+SIGNALS = 5  # of each model in Figure 3
+_CODES = {"per_node": "one code a member", "per_sample": "one code a row"}
+
+
+def usual_count(nodes: int) -> int:
+    """The paper's number of corrupted dimensions, 200 of 784, for pictures of another size."""
+    return round(PAPER_COUNT * nodes / OF)
+
+
+def judged(dataset: str, roles: Sequence[str], sampler: str, corrupted: int) -> None:
+    """How many samples the study's classifier gives their class, against corrupted dimensions."""
+    record = records.record(STUDY)
+    task = task_name(dataset, sampled.SAMPLERS[sampler])
+    if record is None or not any(row["task"] == task for row in record["rows"]):
+        st.info("Nobody has judged samples of these models yet. `sagvae study sampling` does, and its record appears "
+                "here.", icon=":material/fact_check:")
+        return
+    st.subheader("Do they still show their class?", anchor=False)
+    found = {suffix: _lines(record, task, f"share{suffix}", roles) for suffix in _JUDGED}
+    suffix = ""
+    if found["_filtered"]:
+        suffix = parts.one_of("Judged", list(_JUDGED), "judged", format_func=_JUDGED.get, help="The classifier has "
+                              "seen clean pictures alone; a 3 x 3 median takes speckle away before it looks.")
+    counts, lines = found[suffix][0][0], [line for _, line in found[suffix]]
+    recovered = _lines(record, task, f"classes_recovered{suffix}", roles)
+    classes = sum(row["task"] == task and row["method"] == REFERENCE and row["metric"].startswith("share of ")
+                  for row in record["rows"])
+    usual = usual_count(DATASETS[dataset].num_nodes)
+    paper = min(range(len(counts)), key=lambda place: abs(counts[place] - usual))
+    for column, (_, line) in zip(st.columns(len(recovered)), recovered, strict=True):
+        value = line.values[paper][1]
+        column.metric(line.label, f"{value:.3g} of {classes}",
+                      help=f"Classes recovered at {counts[paper]} corrupted dimensions: more samples are called that "
+                           "class than any other. Mean over the seeds of the study.")
+    st.plotly_chart(
+        figures_robustness.sweep(counts, lines, "corrupted dimensions", "samples given their class",
+                                 min(max(corrupted, counts[0]), counts[-1]), parts.is_dark(), height=300),
+        key="judged_chart", config={"displayModeBar": False},
+        alt="Share of samples that a classifier gives their class, against corrupted dimensions")
+    st.caption(f"Above: classes recovered at {counts[paper]} corrupted dimensions. The line: mean and standard "
+               f"deviation over {len(record['seeds'])} seeds, 100 samples a class, noise from 0 to 1; dashed: now. "
+               "Shipped models, clean-picture classifier.", help=parts.plain(" ".join(NOTES[:2])))
+
+
+def _lines(record: dict, task: str, metric: str, roles: Sequence[str]) -> list[tuple[list[int], Line]]:
+    """For each shipped model that the record knows: its counts, and a line from mean - sd over mean to mean + sd."""
+    values = table(record, metric).get(task, {})
+    found = []
+    for role in roles:
+        named = {setting: cell for (method, setting), cell in values.items()
+                 if method == MODELS[role] and setting and "noise" not in setting}
+        if named:
+            points = [[mean - (sd or 0), mean, mean + (sd or 0)] for mean, sd, _ in named.values()]
+            counts = [int(setting.split()[0]) for setting in named]
+            found.append((counts, Line(MODELS[role], points, role == "sagvae")))
+    return sorted(found, key=lambda pair: not pair[1].ours)
+
+
+def signals(members: Sequence[RunInfo], seed: int) -> None:
+    """Figure 3 of the paper: rows drawn from the prior of each karate model, below held-out ones."""
+    lead = members[0]
+    with st.skeleton(height=600):
+        nodes = resources.nodes(lead.key)
+        rows = [("held-out rows,<br>true links", sampled.held_out(lead.key, SIGNALS), nodes.truth)]
+        for info in members:
+            latent = resources.run_config(info.key).model.latent
+            name = f"SAG-VAE,<br>{_CODES[latent]}" if info.shipped else info.name
+            rows.append((name, resources.samples(info.key, SIGNALS, seed), resources.edge_posterior(info.key)))
+    st.plotly_chart(figures_evidence.figure_three(rows, nodes.groups, parts.is_dark()), key="signals",
+                    config={"displayModeBar": False}, alt="Positions drawn from each karate model, below held-out ones")
