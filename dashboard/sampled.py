@@ -85,10 +85,20 @@ def picture(key: str, label: int, number: int) -> np.ndarray:
     return _picture(key, label, number).flatten().numpy()
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def held_out(key: str, count: int) -> np.ndarray:
-    """(count, N, C) validation rows of data whose labels are patterns, in the coordinates of the models."""
-    return resources.dataset(key).validation.clean[:count].numpy()
+@st.cache_data(max_entries=64, show_spinner=False)
+def signals(key: str, pattern: int, count: int, seed: int) -> np.ndarray:
+    """(count, N, C) rows drawn from the prior of a model, as rows of that pattern: its mean is added again."""
+    rows = torch.from_numpy(resources.samples(key, count, seed))
+    return resources.dataset(key).original(rows, torch.full((count,), pattern)).numpy()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def held_out(key: str, pattern: int, count: int, seed: int) -> np.ndarray:
+    """(count, N, C) validation rows of that pattern, others for another seed, in the data's own coordinates."""
+    data = resources.dataset(key)
+    rows = torch.nonzero(data.validation.labels == pattern)[:, 0]
+    chosen = rows[(seed * count + torch.arange(count)) % len(rows)]
+    return data.original(data.validation.clean[chosen], data.validation.labels[chosen]).numpy()
 
 
 def _picture(key: str, label: int, number: int) -> torch.Tensor:

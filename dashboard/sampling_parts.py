@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import figures_evidence, figures_robustness, parts, records, resources, sampled
+from dashboard import figures_evidence, figures_robustness, palette, parts, records, resources, sampled
 from dashboard.figures_robustness import Line
 from dashboard.resources import RunInfo
 from sagvae_core.data import DATASETS
@@ -17,7 +17,6 @@ from sagvae_core.studies.reading import table
 STUDY = "sampling"
 _JUDGED = {"": "as they are", "_filtered": "after a median filter"}
 SIGNALS = 5  # of each model in Figure 3
-_CODES = {"per_node": "one code a member", "per_sample": "one code a row"}
 
 
 def usual_count(nodes: int) -> int:
@@ -45,19 +44,20 @@ def judged(dataset: str, roles: Sequence[str], sampler: str, corrupted: int) -> 
                   for row in record["rows"])
     usual = usual_count(DATASETS[dataset].num_nodes)
     paper = min(range(len(counts)), key=lambda place: abs(counts[place] - usual))
+    st.caption(f"Classes recovered at {counts[paper]} corrupted dimensions, of {classes}:")
     for column, (_, line) in zip(st.columns(len(recovered)), recovered, strict=True):
         value = line.values[paper][1]
-        column.metric(line.label, f"{value:.3g} of {classes}",
-                      help=f"Classes recovered at {counts[paper]} corrupted dimensions: more samples are called that "
-                           "class than any other. Mean over the seeds of the study.")
+        column.metric(line.label, f"{value:.1f}", help="A class is recovered when more of its samples are called that "
+                      "class than any other. Mean over the seeds of the study.")
     st.plotly_chart(
         figures_robustness.sweep(counts, lines, "corrupted dimensions", "samples given their class",
                                  min(max(corrupted, counts[0]), counts[-1]), parts.is_dark(), height=300),
         key="judged_chart", config={"displayModeBar": False},
         alt="Share of samples that a classifier gives their class, against corrupted dimensions")
-    st.caption(f"Above: classes recovered at {counts[paper]} corrupted dimensions. The line: mean and standard "
-               f"deviation over {len(record['seeds'])} seeds, 100 samples a class, noise from 0 to 1; dashed: now. "
-               "Shipped models, clean-picture classifier.", help=parts.plain(" ".join(NOTES[:2])))
+    said = ("The classifier has seen clean pictures alone, so speckle misleads it: see what a median filter leaves of "
+            "the difference. ") if found["_filtered"] else ""
+    st.caption(f"{said}Mean and standard deviation over {len(record['seeds'])} seeds of `sagvae study sampling`, "
+               "shipped models, noise from 0 to 1; the dashed line is the slider.", help=parts.plain(NOTES[0]))
 
 
 def _lines(record: dict, task: str, metric: str, roles: Sequence[str]) -> list[tuple[list[int], Line]]:
@@ -74,15 +74,20 @@ def _lines(record: dict, task: str, metric: str, roles: Sequence[str]) -> list[t
     return sorted(found, key=lambda pair: not pair[1].ours)
 
 
-def signals(members: Sequence[RunInfo], seed: int) -> None:
+def signals(members: Sequence[RunInfo], pattern: int, seed: int) -> None:
     """Figure 3 of the paper: rows drawn from the prior of each karate model, below held-out ones."""
     lead = members[0]
     with st.skeleton(height=600):
+        name = resources.dataset(lead.key).class_names[pattern]
         nodes = resources.nodes(lead.key)
-        rows = [("held-out rows,<br>true links", sampled.held_out(lead.key, SIGNALS), nodes.truth)]
+        rows = [("held-out rows", sampled.held_out(lead.key, pattern, SIGNALS, seed), nodes.truth.astype(float))]
         for info in members:
-            latent = resources.run_config(info.key).model.latent
-            name = f"SAG-VAE,<br>{_CODES[latent]}" if info.shipped else info.name
-            rows.append((name, resources.samples(info.key, SIGNALS, seed), resources.edge_posterior(info.key)))
+            latent = resources.run_config(info.key).model.latent.replace("_", " ")
+            rows.append((latent if info.shipped else palette.short_name(info.name, 14),
+                         sampled.signals(info.key, pattern, SIGNALS, seed), resources.edge_posterior(info.key)))
     st.plotly_chart(figures_evidence.figure_three(rows, nodes.groups, parts.is_dark()), key="signals",
                     config={"displayModeBar": False}, alt="Positions drawn from each karate model, below held-out ones")
+    st.caption("Figure 3 of the paper. Top: rows of the data that no model was trained on, with the true links. Below: "
+               "rows that nobody observed, with the links each model has learned; z is drawn from N(0, I), the same "
+               f"noise for every model, and what is decoded is a deviation from the mean of {name}. One colour for "
+               "each of the two clubs; every panel has its own scale.")

@@ -13,6 +13,7 @@ SAMPLERS = {"low rank": "Low-rank Gaussian", "per pixel": "Per-pixel Gaussian (p
 EVERY = "every class"
 # A picture's side in CSS pixels, twice its own; draws of every class, or of one.
 SIZE, DRAWS, STRIP = 56, 2, 10
+GRID, PLOT = 772, 430  # widths of the pictures and of what a judge sees in them
 SHARES = ("0", "⅛", "¼", "⅜", "½", "⅝", "¾", "⅞", "1")  # of the way
 
 
@@ -77,10 +78,11 @@ def lab(name: str, members: list[RunInfo]) -> None:
     if not chosen:
         st.info("Choose a model above to see what it draws.", icon=":material/touch_app:")
         return
-    left, right = st.columns([1.85, 1], gap="large")
-    with left, st.skeleton(height=520):
+    # Not columns: beside each other only where there is room for both.
+    beside = st.container(horizontal=True, gap="medium")
+    with beside.container(width=GRID), st.skeleton(height=520):
         draw_grid(chosen, classes, shown, Draw(sampler, seed, count, wide))
-    with right:
+    with beside.container(width=PLOT):
         sampling_parts.judged(name, [info.role for info in chosen if info.shipped], sampler, count)
 
 
@@ -135,7 +137,7 @@ def walk(name: str, members: list[RunInfo]) -> None:
 def pick_picture(label: str, key: str, classes: dict[int, str], place: int) -> tuple[int, int]:
     """A class and the number of a held-out picture in it."""
     names = list(classes.values())
-    usual = names[min((7, 3)[place], len(names) - 1 - place)]
+    usual = names[(-3, 2)[place]] if len(names) > 2 else names[-place]
     state.fit_to(f"{key}_class", names, usual)
     name = st.selectbox(label, names, names.index(usual), key=f"{key}_class", width=140, bind="query-params",
                         help="The class of the picture.")
@@ -151,11 +153,14 @@ def _label(classes: dict[int, str], name: str) -> int:
 @st.fragment
 @parts.guard()
 def signals(members: list[RunInfo]) -> None:
-    """Figure 3 of the paper."""
+    """Figure 3 of the paper: no pictures, but positions."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        patterns = list(resources.dataset(members[0].key).class_names[:-1])  # of the last one there is no training row
+        pattern = parts.one_of("Pattern", patterns, "pattern", bind="query-params",
+                               help="The positions of the club's members follow one of these patterns; the models were "
+                                    "trained on the deviations from each.")
         seed = seed_controls()
-    sampling_parts.signals(members, seed)
-    st.caption("Figure 3 of the paper.")
+    sampling_parts.signals(members, patterns.index(pattern), seed)
 
 
 def _usual(members: list[RunInfo]) -> list[str]:
@@ -177,7 +182,7 @@ with parts.guard():
     if chosen is not None:
         mine = [info for info in trained if info.dataset == chosen]
         if DATASETS[chosen].image_shape is None:
-            signals(mine)
+            signals(sorted(mine, key=lambda info: (not info.shipped, info.family != info.dataset)))  # per node first
         else:
             lab(chosen, mine)
             walk(chosen, mine)
