@@ -64,14 +64,14 @@ def corrupted(key: str, draw: Draw) -> tuple[int, int]:
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def pictures(key: str, draw: Draw, label: int, count: int) -> np.ndarray:
-    """(count, N): pictures of one class."""
+def pictures(key: str, draw: Draw, labels: tuple[int, ...], count: int) -> np.ndarray:
+    """(len(labels), count, N): so many pictures of each class."""
     fitted = _fitted(key, draw.sampler)
-    codes = fitted.sampler.sample(label, count, draw.seed)
-    ends = fitted.ends if draw.wide else (0.0, 1.0)
-    noisy = corrupt_codes(codes, corrupted(key, draw)[0], derived_seed(draw.seed, 1, label), *ends)
-    with torch.no_grad():
-        return resources.model(key).decode(noisy).flatten(1).numpy()
+    noisy, ends = corrupted(key, draw)[0], fitted.ends if draw.wide else (0.0, 1.0)
+    codes = [corrupt_codes(fitted.sampler.sample(label, count, draw.seed), noisy, derived_seed(draw.seed, 1, label),
+                           *ends) for label in labels]
+    with torch.no_grad():  # all at once: a model prepares its graph for every call
+        return resources.model(key).decode(torch.cat(codes)).view(len(labels), count, -1).numpy()
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

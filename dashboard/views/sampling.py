@@ -101,14 +101,16 @@ def model_rows(info: RunInfo, classes: dict[int, str], shown: str, draw: Draw) -
     """One model's samples, each row above the same one with corrupted codes."""
     noisy, latents = sampled.corrupted(info.key, draw)
     kinds = (("as drawn", Draw(draw.sampler, draw.seed)), (f"{noisy} of {latents} corrupted", draw))
+    if shown == EVERY:
+        drawn = [(words, sampled.pictures(info.key, what, tuple(classes), DRAWS).swapaxes(0, 1))
+                 for words, what in kinds]
+    else:
+        drawn = [(words, sampled.pictures(info.key, what, (_label(classes, shown),), STRIP)) for words, what in kinds]
     rows: list[pictures.Row] = []
-    for turn in range(DRAWS if shown == EVERY else 1):
-        for words, what in kinds:
-            if shown == EVERY:
-                images = [sampled.pictures(info.key, what, label, DRAWS)[turn] for label in classes]
-            else:
-                images = sampled.pictures(info.key, what, _label(classes, shown), STRIP)
-            rows.append(pictures.Row("" if rows else _short(info), images, words, spoken=f"{_short(info)}, {words}"))
+    for turn in range(len(drawn[0][1])):
+        for words, images in drawn:
+            rows.append(pictures.Row("" if rows else _short(info), images[turn], words,
+                                     spoken=f"{_short(info)}, {words}"))
     return rows
 
 
