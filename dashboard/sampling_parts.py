@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import figures_evidence, figures_robustness, palette, parts, records, resources, sampled
+from dashboard.evidence import Record
 from dashboard.figures_robustness import Line
 from dashboard.resources import RunInfo
 from sagvae_core.data import DATASETS
@@ -28,12 +29,12 @@ def judged(dataset: str, roles: Sequence[str], sampler: str, corrupted: int) -> 
     """How many samples the study's classifier gives their class, against corrupted dimensions."""
     record = records.record(STUDY)
     task = task_name(dataset, sampled.SAMPLERS[sampler])
-    if record is None or not any(row["task"] == task for row in record["rows"]):
-        st.info("Nobody has judged samples of these models yet. `sagvae study sampling` does, and its record appears "
-                "here.", icon=":material/fact_check:")
+    found = {suffix: _lines(record, task, f"share{suffix}", roles) for suffix in _JUDGED}
+    if record is None or not found[""]:
+        st.info("Nobody has judged samples of these models yet. `sagvae study sampling` judges those of the shipped "
+                "ones, and its record appears here.", icon=":material/fact_check:")
         return
     st.subheader("Do they still show their class?", anchor=False)
-    found = {suffix: _lines(record, task, f"share{suffix}", roles) for suffix in _JUDGED}
     suffix = ""
     if found["_filtered"]:
         suffix = parts.one_of("Judged", list(_JUDGED), "judged", format_func=_JUDGED.get, help="The classifier has "
@@ -60,9 +61,9 @@ def judged(dataset: str, roles: Sequence[str], sampler: str, corrupted: int) -> 
                "shipped models, noise from 0 to 1; the dashed line is the slider.", help=parts.plain(NOTES[0]))
 
 
-def _lines(record: dict, task: str, metric: str, roles: Sequence[str]) -> list[tuple[list[int], Line]]:
+def _lines(record: Record | None, task: str, metric: str, roles: Sequence[str]) -> list[tuple[list[int], Line]]:
     """For each shipped model that the record knows: its counts, and a line from mean - sd over mean to mean + sd."""
-    values = table(record, metric).get(task, {})
+    values = {} if record is None else table(record, metric).get(task, {})
     found = []
     for role in roles:
         named = {setting: cell for (method, setting), cell in values.items()
