@@ -13,6 +13,7 @@ SAMPLERS = {"low rank": "Low-rank Gaussian", "per pixel": "Per-pixel Gaussian (p
 EVERY = "every class"
 # A picture's side in CSS pixels, twice its own; draws of every class, or of one.
 SIZE, DRAWS, STRIP = 56, 2, 10
+LAST_SEED = 2**31 - 1
 GRID, PLOT = 772, 430  # widths of the pictures and of what a judge sees in them
 SHARES = ("0", "⅛", "¼", "⅜", "½", "⅝", "¾", "⅞", "1")  # of the way
 
@@ -39,11 +40,16 @@ def choose_data(infos: list[RunInfo]) -> str | None:
 
 def seed_controls() -> int:
     """The seed, to type or to count on."""
-    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key=state.SAMPLE_SEED, bind="query-params", width=130,
+    seed = st.number_input("Seed", 0, LAST_SEED, 0, key=state.SAMPLE_SEED, bind="query-params", width=130,
                            help="The same seed draws the same samples, for every model.")
-    st.button("Draw again", on_click=state.add, args=(state.SAMPLE_SEED, 1), icon=":material/casino:", shortcut="N",
+    st.button("Draw again", on_click=_next_seed, icon=":material/casino:", shortcut="N",
               help="Other samples of the same classes.")
     return 0 if seed is None else seed
+
+
+def _next_seed() -> None:
+    """Callback: another seed, also after an emptied field and the last one."""
+    state.put(state.SAMPLE_SEED, ((st.session_state.get(state.SAMPLE_SEED) or 0) + 1) % (LAST_SEED + 1))
 
 
 @st.fragment
@@ -70,7 +76,7 @@ def lab(name: str, members: list[RunInfo]) -> None:
                                "200 of 784). Of a smaller code the same share is.")
         wide = st.selectbox("Noise", ["from 0 to 1", "over the codes"], key="noise", width=170, bind="query-params",
                             help="From 0 to 1 as for the pixels of the paper, or from a model's lowest to its highest "
-                                 "code: stronger, and the same for models of different scale.") == "over the codes"
+                                 "code, which treats models whose codes differ in scale alike.") == "over the codes"
         picked = st.pills("Models", [info.name for info in members], selection_mode="multi", default=_usual(members),
                           format_func={info.name: _short(info) for info in members}.get, key=f"drawn_{name}",
                           help="Models with a latent code. The paper's pair is SAG-VAE and the VAE without a graph.")

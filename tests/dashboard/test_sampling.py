@@ -81,6 +81,14 @@ def test_draw_again_counts_the_seed_and_a_seed_gives_the_same_again(open_page):
     assert grids(app)[0] == first
 
 
+@pytest.mark.parametrize(("link", "following"), [("", 1), ("2147483647", 0), ("7", 8)])
+def test_draw_again_goes_on_from_any_link(open_page, link, following):
+    app = page(open_page, seed=link)
+    next(button for button in app.button if button.label == "Draw again").click().run()
+    sound(app)
+    assert app.number_input(key=state.SAMPLE_SEED).value == following
+
+
 def test_ten_samples_of_one_class(open_page):
     app = page(open_page)
     app.selectbox(key="class").set_value("7").run()
