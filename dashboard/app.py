@@ -14,6 +14,7 @@ st.navigation([
     st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True),
     st.Page("views/relations.py", title="Relations", icon=":material/hub:", url_path="relations"),
     st.Page("views/robustness.py", title="Robustness", icon=":material/shield:", url_path="robustness"),
+    st.Page("views/sampling.py", title="Sampling", icon=":material/casino:", url_path="sampling"),
     st.Page("views/evidence.py", title="Evidence", icon=":material/fact_check:", url_path="evidence"),
     st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
 ], position="top").run()

@@ -35,6 +35,7 @@ class Row:
         errors: draw signed differences on the diverging scale, which all such rows of a grid share: its ends are the
             largest difference, but never less than a quarter.
         competes: its scores may be the best of a column; turn it off for the untouched input.
+        spoken: what a screen reader says of its pictures instead of the label, for rows that go on without one.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Row:
     scores: Sequence[dict[str, float]] | None = None
     errors: bool = False
     competes: bool = True
+    spoken: str = ""
 
 
 def png_data_uri(image: np.ndarray, diverging: bool = False, dark: bool = False) -> str:
@@ -128,7 +130,7 @@ def picture_strip(images: np.ndarray, image_shape: tuple[int, int], labels: Sequ
 def _cell(row: Row, image: np.ndarray, column: int, best: dict[tuple[int, str], float], dark: bool) -> str:
     scores = {} if row.scores is None else row.scores[column]
     spoken = "".join(f", {_WORDS.get(key, key)} {shown_number(key, value)}" for key, value in scores.items())
-    alt = html.escape(f"{row.label}, picture {column + 1}{spoken}")
+    alt = html.escape(f"{row.spoken or row.label}, picture {column + 1}{spoken}")
     lines = []
     for key, value in scores.items():
         wins = row.competes and (column, key) in best and bool(np.isclose(value, best[column, key], rtol=1e-9, atol=0))

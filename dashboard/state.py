@@ -10,6 +10,7 @@ DRAW = "draw"  # int: seed of the damage on Robustness
 FIRST_IMAGE = "first_image"  # int: number of the first test image shown on Robustness
 OWN = "own"  # list[bytes]: the digits a person has drawn and kept, as spoiled.Shown has them
 PAD = "pad"  # int: how many pads were used up; the next is a new one
+SAMPLE_SEED = "seed"  # int: of what Sampling draws
 PRESENT = "present"  # bool: Robustness without anything around it
 STUDY, TASK, TOLD, SIZE = "study", "task", "told", "size"  # str: which table Evidence shows
 METHOD = "method"  # str: label of the method whose graph Evidence shows

@@ -23,6 +23,7 @@ from .perturbations import Perturbed, block_mask, perturb, uniform_noise
 from .presets import run_config
 from .reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
 from .runs import Run, find_run, list_runs
+from .sampling import LowRankGaussian, PerPixelGaussian, codes_of, corrupt_codes, interpolate
 from .training import Trainer
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
                      "DataConfig",
                      "DenoisingAutoencoder",
                      "ElboTerms",
+                     "LowRankGaussian",
                      "ModelConfig",
+                     "PerPixelGaussian",
                      "PerturbationConfig",
                      "Perturbed",
                      "ReferenceConfig",
@@ -42,9 +45,12 @@ __all__ = [
                      "TrainConfig",
                      "Trainer",
                      "block_mask",
+                     "codes_of",
+                     "corrupt_codes",
                      "edge_scores",
                      "elbo_terms",
                      "find_run",
+                     "interpolate",
                      "list_runs",
                      "load_dataset",
                      "load_model",

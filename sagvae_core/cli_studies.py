@@ -47,7 +47,7 @@ def kl_weight(dataset: str, model: str, rows: int, seed: int, out: Path | None) 
 
 
 def _study_options(command: Callable) -> Callable:
-    """What all studies of relations take."""
+    """What all studies with a record of cells take."""
     for option in (
             click.option("--quiet", is_flag=True, help="No progress bar."),
             click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64),
@@ -109,3 +109,19 @@ def suite(seeds: int, nodes: tuple[int, ...], rows: tuple[int, ...], quick: bool
     from .studies.suite import suite_study
 
     click.echo(suite_study(_record_path("suite", out, quick), seeds, nodes, rows, quick, workers, quiet))
+
+
+@study.command("sampling")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000),
+              help="Draws of the fitted pictures, the samples and the noise.")
+@click.option("--dataset", "datasets", multiple=True, default=("mnist", "fashion", "digits"), show_default=True,
+              type=click.Choice(["mnist", "fashion", "digits"]))
+@_study_options
+def sampling(seeds: int, datasets: tuple[str, ...], quick: bool, out: Path | None, workers: int, quiet: bool) -> None:
+    """Figure 10 of the paper: which classes do pictures show whose codes were corrupted, model by model.
+
+    The shipped models draw, a classifier judges. An interrupted study goes on where it was when it is started again.
+    """
+    from .studies.noisy_sampling import noisy_sampling_study
+
+    click.echo(noisy_sampling_study(_record_path("sampling", out, quick), datasets, seeds, quick, workers, quiet))

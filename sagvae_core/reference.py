@@ -38,6 +38,10 @@ class MLPVAE(GenerativeModel):
         mean, log_variance = self.encoder(self.check(x).flatten(1)).chunk(2, dim=-1)
         return Normal(mean, torch.exp(0.5 * log_variance.clamp(-12, 8)), validate_args=False)
 
+    def decode(self, z: Tensor) -> Tensor:
+        """E[x | z] (B, N, C) for codes z (B, latent_dim)."""
+        return self.likelihood.mean(self._decode(z))
+
     def _decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).view(len(z), self.config.num_nodes, self.config.num_channels)
 
@@ -47,7 +51,7 @@ class MLPVAE(GenerativeModel):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
-        return self.likelihood.mean(self._decode(self.encode(x).loc))
+        return self.decode(self.encode(x).loc)
 
 
 class DenoisingAutoencoder(GenerativeModel):

@@ -1,4 +1,4 @@
-"""The README's tables of relations are those of the committed records."""
+"""The README's tables of relations and of noisy sampling are those of the committed records."""
 
 from __future__ import annotations
 
@@ -13,10 +13,23 @@ ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "assets" / "studies"
 
 
-def test_the_readme_shows_the_committed_records():
+@pytest.mark.parametrize(("start", "end", "text"), [
+    (tables.START, tables.END, tables.relations), (tables.SAMPLING_START, tables.SAMPLING_END, tables.sampling)])
+def test_the_readme_shows_the_committed_records(start, end, text):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    start, end = readme.index("\n", readme.index(tables.START)) + 1, readme.index(tables.END)
-    assert readme[start:end].strip() == tables.relations(STUDIES)
+    start, end = readme.index("\n", readme.index(start)) + 1, readme.index(end)
+    assert readme[start:end].strip() == text(STUDIES)
+    assert text(STUDIES) and not text(ROOT), "without records there is nothing to show"
+
+
+def test_sampling_shows_both_ends_and_leaves_out_other_noise():
+    settings = {"0 of 20": 9, "1 of 20": 8, "3 of 20": 7, "5 of 20": 6.25, "10 of 20": 5,
+                "5 of 20, noise over the codes' range": 1}
+    text = tables.sampling_text(record([
+        ("MNIST digits, per-pixel Gaussian", "VAE, 20-dim code", setting, "classes_recovered", mean, 0.5, 3)
+        for setting, mean in settings.items()]))
+    assert text.endswith("| VAE, 20-dim code on MNIST digits | 9.0 → 6.2 |  |  |  |")
+    assert "(`sagvae study x`; mean of 2 seeds)" in text and "SAG-VAE" not in text
 
 
 def record(rows: list[tuple]) -> dict:

@@ -1,4 +1,4 @@
-"""The README's tables of relations, read from the records in ``assets/studies``.
+"""The README's tables of relations and of noisy sampling, read from the records in ``assets/studies``.
 
     python -m sagvae_core.studies.tables    write them between the README's markers
 """
@@ -10,13 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from ..data import DATASETS
+from ..presets import MODELS
 from ..runs import shipped_folder
+from .classifier import DATASET_NAMES
 from .karate import GENERATORS, KNOWN
+from .noisy_sampling import PAPER_COUNT, ROLES, SAMPLERS, task_name
 from .reading import read_record, table
 from .suite import BASELINES, OURS, TRIED, UNSTOPPED
 
 REFERENCE_SIZE = "40 nodes, 1000 rows"  # the README's example; all others are in the record and on the Evidence page
 START, END = "<!-- relations:", "<!-- /relations -->"
+SAMPLING_START, SAMPLING_END = "<!-- sampling:", "<!-- /sampling -->"
+_PAPER_PLACE = 3  # of the paper's number among a model's settings, whatever the size of its code
 
 
 def relations(folder: Path) -> str:
@@ -24,6 +30,34 @@ def relations(folder: Path) -> str:
     texts = (("karate", karate_text), ("graphs", graphs_text), ("suite", suite_text))
     parts = [text(read_record(path)) for name, text in texts if (path := folder / f"{name}.json").is_file()]
     return "\n\n".join(parts)
+
+
+def sampling(folder: Path) -> str:
+    """The Markdown of noisy sampling if it has a record in ``folder``."""
+    path = folder / "sampling.json"
+    return sampling_text(read_record(path)) if path.is_file() else ""
+
+
+def sampling_text(record: dict[str, Any]) -> str:
+    """Noisy sampling: classes recovered without and with the paper's share of corrupted dimensions."""
+    metrics = [table(record, metric) for metric in ("classes_recovered", "classes_recovered_filtered")]
+    lines = [f"Classes recovered without → with {PAPER_COUNT} of 784 dimensions corrupted, or the same share "
+             f"(`{record['command']}`; mean of {len(record['seeds'])} seeds):", "",
+             "| model | " + " | ".join(f"{sampler} | … median-filtered" for sampler in SAMPLERS) + " |",
+             "|---" * (len(metrics) * len(SAMPLERS) + 1) + "|"]
+    for name in DATASET_NAMES:
+        tasks = [task_name(name, sampler) for sampler in SAMPLERS]
+        for method in (MODELS[role] for role in ROLES):
+            cells = [_arrow(values.get(task, {}), method) for task in tasks for values in metrics]
+            if any(cells):
+                lines.append(f"| {_bold(method)} on {DATASETS[name].title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _arrow(found: dict[tuple[str, str], tuple], method: str) -> str:
+    """"10.0 → 9.7": a model without corruption and with the paper's."""
+    values = [mean for (named, setting), (mean, _, _) in found.items() if named == method and "noise" not in setting]
+    return f"{values[0]:.1f} → {values[_PAPER_PLACE]:.1f}" if len(values) > _PAPER_PLACE else ""
 
 
 def karate_text(record: dict[str, Any]) -> str:
@@ -137,8 +171,10 @@ def _size(task: str) -> str:
 def write_readme(readme: Path, folder: Path) -> None:
     """Replace what stands between the README's markers."""
     text = readme.read_text(encoding="utf-8")
-    start, end = text.index("\n", text.index(START)) + 1, text.index(END)
-    readme.write_text(text[:start] + "\n" + relations(folder) + "\n\n" + text[end:], encoding="utf-8")
+    for first, last, table_text in ((START, END, relations(folder)), (SAMPLING_START, SAMPLING_END, sampling(folder))):
+        start, end = text.index("\n", text.index(first)) + 1, text.index(last)
+        text = text[:start] + "\n" + table_text + "\n\n" + text[end:]
+    readme.write_text(text, encoding="utf-8")
 
 
 def _bold(method: str) -> str:
@@ -155,4 +191,4 @@ def _cell(value: tuple | None) -> str:
 if __name__ == "__main__":
     studies = shipped_folder().parent / "studies"
     write_readme(studies.parents[1] / "README.md", studies)
-    print(relations(studies))
+    print(relations(studies), sampling(studies), sep="\n\n")

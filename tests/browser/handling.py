@@ -29,10 +29,11 @@ def drawn(page) -> None:
 
 def go(page, title: str) -> None:
     """To another page through the navigation; on a narrow screen that may be folded into a menu."""
-    link = page.get_by_test_id("stTopNavLink").filter(has_text=title)
-    if not link.first.is_visible():
+    # A folded link also stands, inert, where Streamlit measures how many fit.
+    link = page.locator("[data-testid=stTopNavLink]:not([inert] *)").filter(has_text=title)
+    if not link.count():
         page.get_by_test_id("stTopNav").get_by_role("button").click()
-        link = page.get_by_role("link", name=title)
+        link = page.get_by_test_id("stTopNavDropdownLink").filter(has_text=title)
     link.first.click()
     page.wait_for_function("title => document.querySelector('[data-testid=stHeading]')?.innerText.includes(title)",
                            arg=title)

@@ -29,7 +29,7 @@ def test_every_page_through_the_navigation(new_page, dark, width):
     brightness = sum(map(int, re.findall(r"\d+", background)[:3])) / 3
     assert brightness < 60 if dark else brightness > 200
     for title, content in (("Overview", None), ("Relations", "stPlotlyChart"), ("Robustness", "stMetric"),
-                           ("Train", "stButton")):
+                           ("Sampling", "stMetric"), ("Train", "stButton")):
         if content is not None:
             go(page, title)
             page.get_by_test_id(content).first.wait_for()
@@ -37,7 +37,7 @@ def test_every_page_through_the_navigation(new_page, dark, width):
         assert overflow(page) <= 0, f"{title} is wider than the window"
 
 
-@pytest.mark.parametrize("path", ["relations", "robustness", "evidence", "train"])
+@pytest.mark.parametrize("path", ["relations", "robustness", "sampling", "evidence", "train"])
 def test_a_deep_link_opens_its_page(new_page, path):
     page = new_page(path)
     assert page.get_by_test_id("stHeading").first.inner_text().strip() == path.capitalize()

@@ -31,7 +31,7 @@ LAYERS = (
     ("restoration",),
     ("model",),
     ("reference",),
-    ("objective", "checkpoint", "trainer_state"),
+    ("objective", "checkpoint", "trainer_state", "sampling"),
     ("training", "runs"),
     ("settings", "presets", "experiment", "learners"),
     ("studies",),
