@@ -18,7 +18,7 @@ from sagvae_core.data import DATASETS, Dataset, dataset_available, load_dataset
 from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.metrics import edge_scores
 from sagvae_core.model import GenerativeModel
-from sagvae_core.presets import MODELS
+from sagvae_core.presets import MODELS, TRAINED_ON
 from sagvae_core.runs import Run, RunConfig, find_run, list_runs, shipped_folder
 
 
@@ -44,6 +44,20 @@ class RunInfo:
     @property
     def label(self) -> str:
         return self.title if self.shipped else f"{self.title} · {self.name}"
+
+    @property
+    def usual(self) -> bool:
+        """Whether it was trained as the paper's models on this data set were: the other families vary that."""
+        return self.family == self.dataset
+
+    @property
+    def short(self) -> str:
+        """The model where its data set is known: what it is, and what it learned from if that is not noise."""
+        name = MODELS.get(self.role, self.role)
+        damage = self.family.removeprefix(f"{self.dataset}-")
+        if damage in TRAINED_ON:
+            name += f", from {TRAINED_ON[damage]}"
+        return name if self.shipped else f"{name} · {self.name}"
 
 
 def run_infos() -> tuple[list[RunInfo], list[str]]:

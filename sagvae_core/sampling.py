@@ -166,7 +166,7 @@ def codes_of(model: GenerativeModel, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def interpolate(model: GenerativeModel, x0: Tensor, x1: Tensor, steps: int = 9) -> Tensor:
-    """Decode the straight line between the codes of two rows; its ends are their reconstructions.
+    """Decode the straight line between the codes of two rows; its ends are the decoder's reconstructions.
 
     Args:
         model: a SAGVAE or MLPVAE.

@@ -8,7 +8,6 @@ from dashboard.resources import RunInfo
 from dashboard.robustness_parts import Answer
 from dashboard.spoiled import Shown
 from sagvae_core.data import DATASETS
-from sagvae_core.presets import MODELS
 
 DARK = parts.is_dark()
 ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae", "conv_dae"))}  # of the rows
@@ -77,7 +76,7 @@ def lab(name: str, members: list[RunInfo]) -> None:
     with st.skeleton(height=640):
         for info in chosen:
             with parts.guard():  # a broken model must not take the others with it
-                answers.append(Answer(_short(info), info.key, spoiled.pictures(info.key, damage, seed, shown),
+                answers.append(Answer(info.short, info.key, spoiled.pictures(info.key, damage, seed, shown),
                                       repaired=True, ours=info.role == "sagvae"))
                 rows.append(answers[-1].row(not present))
                 if errors:
@@ -113,7 +112,7 @@ def choose_models(name: str, members: list[RunInfo], present: bool, mine: bool) 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         with st.container(key="lab_models"):
             picked = st.pills("Models", [info.name for info in members], selection_mode="multi",
-                              default=_usual(members), format_func={info.name: _short(info) for info in members}.get,
+                              default=_usual(members), format_func={info.name: info.short for info in members}.get,
                               key=f"models_{name}")
         st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:", shortcut="N",
                   help="New damage on the same images.")
@@ -134,12 +133,8 @@ def choose_models(name: str, members: list[RunInfo], present: bool, mine: bool) 
 
 def _usual(members: list[RunInfo]) -> list[str]:
     """The paper's pair, VAE and SAG-VAE, where both are there."""
-    pair = [info.name for info in members if info.shipped and info.role in ("identity", "sagvae")]
+    pair = [info.name for info in members if info.shipped and info.usual and info.role in ("identity", "sagvae")]
     return pair or [members[0].name]
-
-
-def _short(info: RunInfo) -> str:
-    return MODELS.get(info.role, info.role) if info.shipped else f"{MODELS.get(info.role, info.role)} · {info.name}"
 
 
 with parts.guard():
@@ -151,4 +146,5 @@ with parts.guard():
         chosen = choose_data(trained)
     if chosen is not None:
         members = [info for info in trained if info.dataset == chosen]
-        lab(chosen, sorted(members, key=lambda info: (not info.shipped, ORDER.get(info.role, 9), info.name)))
+        lab(chosen, sorted(members, key=lambda info: (not info.shipped, not info.usual, ORDER.get(info.role, 9),
+                                                      info.name)))

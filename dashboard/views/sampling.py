@@ -6,7 +6,6 @@ from dashboard import parts, pictures, resources, sampled, sampling_parts, state
 from dashboard.resources import RunInfo
 from dashboard.sampled import Draw
 from sagvae_core.data import DATASETS
-from sagvae_core.presets import MODELS
 
 DARK = parts.is_dark()
 SAMPLERS = {"low rank": "Low-rank Gaussian", "per pixel": "Per-pixel Gaussian (paper)"}
@@ -78,7 +77,7 @@ def lab(name: str, members: list[RunInfo]) -> None:
                             help="From 0 to 1 as for the pixels of the paper, or from a model's lowest to its highest "
                                  "code, which treats models whose codes differ in scale alike.") == "over the codes"
         picked = st.pills("Models", [info.name for info in members], selection_mode="multi", default=_usual(members),
-                          format_func={info.name: _short(info) for info in members}.get, key=f"drawn_{name}",
+                          format_func={info.name: info.short for info in members}.get, key=f"drawn_{name}",
                           help="Models with a latent code. The paper's pair is SAG-VAE and the VAE without a graph.")
     chosen = [info for info in members if info.name in picked]
     if not chosen:
@@ -89,7 +88,7 @@ def lab(name: str, members: list[RunInfo]) -> None:
     with beside.container(width=GRID), st.skeleton(height=520):
         draw_grid(chosen, classes, shown, Draw(sampler, seed, count, wide))
     with beside.container(width=PLOT):
-        sampling_parts.judged(name, [info.role for info in chosen if info.shipped], sampler, count)
+        sampling_parts.judged(name, [info.role for info in chosen if info.shipped and info.usual], sampler, count)
 
 
 def draw_grid(chosen: list[RunInfo], classes: dict[int, str], shown: str, draw: Draw) -> None:
@@ -115,8 +114,8 @@ def model_rows(info: RunInfo, classes: dict[int, str], shown: str, draw: Draw) -
     rows: list[pictures.Row] = []
     for turn in range(len(drawn[0][1])):
         for words, images in drawn:
-            rows.append(pictures.Row("" if rows else _short(info), images[turn], words,
-                                     spoken=f"{_short(info)}, {words}"))
+            rows.append(pictures.Row("" if rows else info.short, images[turn], words,
+                                     spoken=f"{info.short}, {words}"))
     return rows
 
 
@@ -134,12 +133,12 @@ def walk(name: str, members: list[RunInfo]) -> None:
     rows = []
     for info in members:
         with parts.guard():
-            rows.append(pictures.Row(_short(info), [ends[0], *sampled.way(info.key, first, second), ends[1]]))
+            rows.append(pictures.Row(info.short, [ends[0], *sampled.way(info.key, first, second), ends[1]]))
     st.html(pictures.comparison_grid(rows, DATASETS[name].image_shape, dark=DARK, size=SIZE,
                                      column_labels=["from", *SHARES, "to"]))
     st.caption("Outermost: the two held-out pictures. Between them: the straight line between their codes, decoded; "
-               "its ends are the reconstructions. With a code for every pixel the way is close to a cross-fade; one "
-               "small code for the whole picture bends one shape into the other.")
+               "its ends are what the decoder makes of the pictures. With a code for every pixel the way is close to a "
+               "cross-fade; one small code for the whole picture bends one shape into the other.")
 
 
 def pick_picture(label: str, key: str, classes: dict[int, str], place: int) -> tuple[int, int]:
@@ -173,12 +172,8 @@ def signals(members: list[RunInfo]) -> None:
 
 def _usual(members: list[RunInfo]) -> list[str]:
     """The paper's pair, SAG-VAE and VAE, where both are there."""
-    pair = [info.name for info in members if info.shipped and info.role in ("sagvae", "identity")]
+    pair = [info.name for info in members if info.shipped and info.usual and info.role in ("sagvae", "identity")]
     return pair or [members[0].name]
-
-
-def _short(info: RunInfo) -> str:
-    return MODELS.get(info.role, info.role) if info.shipped else f"{MODELS.get(info.role, info.role)} · {info.name}"
 
 
 with parts.guard():
@@ -190,7 +185,8 @@ with parts.guard():
     if chosen is not None:
         mine = [info for info in trained if info.dataset == chosen]
         if DATASETS[chosen].image_shape is None:
-            signals(sorted(mine, key=lambda info: (not info.shipped, info.family != info.dataset)))  # per node first
+            signals(sorted(mine, key=lambda info: (not info.shipped, not info.usual)))  # per node first
         else:
+            mine.sort(key=lambda info: (not info.shipped, not info.usual))
             lab(chosen, mine)
             walk(chosen, mine)

@@ -50,7 +50,7 @@ def refused(*words: str) -> str:
 def queued(root: Path, name: str = "one") -> Run:
     return Run.create(root, name, run_config("digits", overrides={
         "data.train_rows": 32, "model.hidden": [4], "model.attention": [],
-        **{f"train.stages.{index}.epochs": 1 for index in range(3)}}))
+        **{f"train.stages.{index}.epochs": 1 for index in range(5)}}))
 
 
 # ---------------------------------------------------------------------- train
@@ -64,7 +64,7 @@ def test_train_makes_a_finished_run_and_prints_its_metrics(root, monkeypatch):
     assert result.stdout.startswith(f"{run.folder}  mse_clean {run.status.metrics['mse_clean']:.4g}  psnr ")
     config = run.config
     assert (config.model.hidden, config.train.batch_size, config.data.train_rows) == ((4,), 16, 32)
-    assert [stage.epochs for stage in config.train.stages] == [1, 1, 1]
+    assert [stage.epochs for stage in config.train.stages] == [1, 1, 1, 1, 1]
     assert config.command == "sagvae train --dataset digits --run digits-sagvae"
     assert run.has_model
 
@@ -99,7 +99,8 @@ def test_names_are_numbered_when_taken_and_refused_when_chosen(root):
 
 
 def test_stages_keep_their_share_of_the_epochs():
-    for total, wanted in ((100, [30, 20, 50]), (31, [9, 7, 15]), (10, [3, 2, 5]), (1, [1, 1, 1])):
+    for total, wanted in ((100, [15, 10, 25, 25, 25]), (16, [2, 2, 4, 4, 4]), (8, [1, 1, 2, 2, 2]),
+                          (1, [1, 1, 1, 1, 1])):
         assert [stage.epochs for stage in with_epochs(run_config("digits"), total).train.stages] == wanted
 
 
