@@ -109,11 +109,11 @@ def choose_own(count: int) -> Shown | None:
 
 def choose_models(name: str, members: list[RunInfo], present: bool, mine: bool) -> tuple[list[RunInfo], bool]:
     """The models to compare, whether to show their errors, and the buttons beside."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        with st.container(key="lab_models"):
-            picked = st.pills("Models", [info.name for info in members], selection_mode="multi",
-                              default=_usual(members), format_func={info.name: info.short for info in members}.get,
-                              key=f"models_{name}")
+    with st.container(key="lab_models"):
+        picked = st.pills("Models", [info.name for info in members], selection_mode="multi",
+                          default=_usual(members), format_func={info.name: info.short for info in members}.get,
+                          key=f"models_{name}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:", shortcut="N",
                   help="New damage on the same images.")
         st.button("Other images", on_click=state.add, args=(state.FIRST_IMAGE, USUAL[0]), icon=":material/shuffle:",

