@@ -78,6 +78,11 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
                        "The file is damaged: restore it or train again.") from None
     tensors = read_tensors(folder / WEIGHTS, model.state_dict())
     model.load_state_dict({name: tensor.to(device) for name, tensor in tensors.items()}, assign=True)
+    neighbours = tensors.get("completion.neighbours")
+    if neighbours is not None and not (0 <= int(neighbours.min()) <= int(neighbours.max()) < config.num_nodes):
+        raise expected(f"completion.neighbours in {WEIGHTS}", f"nodes from 0 to {config.num_nodes - 1}",
+                       f"{int(neighbours.min())} to {int(neighbours.max())}",
+                       "The file is damaged: restore it or train again.")
     return model.eval().requires_grad_(False)
 
 

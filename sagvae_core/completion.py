@@ -54,10 +54,10 @@ class Levels(nn.Module):
 
 @dataclasses.dataclass
 class Prediction:
-    """What a completion says about rows x (B, N): ``log_levels`` (B, N, L) of the undamaged value, in nats.
+    """What a completion says about rows x; everything (B, N), log probabilities in nats.
 
-    ``log_inlier`` and ``log_outlier`` (B, N) are log p(x_i | undamaged) and log p(x_i | damaged), rates left out;
-    ``mean`` (B, N) is E[undamaged value].
+    ``mean`` is E[undamaged value], in [0, 1]; ``log_inlier`` and ``log_outlier`` are log p(x_i | undamaged) and
+    log p(x_i | damaged), rates left out.
     """
 
     mean: Tensor

@@ -244,6 +244,7 @@ class SAGVAE(GenerativeModel):
             return None
         return self._regions.get(self.completion.neighbours, lambda: Candidates.of(self.edge_posterior))
 
+    @torch.no_grad()
     def set_region_price(self, rows: Tensor, false_alarms: float = 0.05) -> None:
         """Set the price of a region on undamaged held-out ``rows`` (B, N, 1); only for ``damage="none"``."""
         price = undamaged_price(self.completion, rows[..., 0], self._candidates(), false_alarms)

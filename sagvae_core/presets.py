@@ -50,7 +50,7 @@ class _ImageRecipe:
     identity_likelihood: str
     mlp_vae_kl_z: float
     attention: tuple[int, ...] = ()
-    # A = I: the rows and epochs its KL weight was chosen with; with SAG-VAE's it is the same, on Fashion-MNIST worse.
+    # A = I: the epochs its KL weight was chosen with; empty or None, as SAG-VAE.
     identity_rows: int | None = None
     identity_epochs: tuple[int, ...] = ()
     completion_epochs: tuple[int, int] = (1, 1)  # everything but what is hidden in sight; then what is trusted

@@ -113,7 +113,7 @@ class Trainer:
                 self.epoch += 1
                 if self.epoch == self.config.total_epochs:
                     self._average_graph(inputs)
-                    self._set_price(inputs if held_out is None else held_out[0])
+                    self._set_price(inputs, held_out)
                 record |= self._held_out(held_out)
                 record |= {"epoch": self.epoch, "stage": index, "step": self.step,
                            "seconds": time.perf_counter() - started} | self._describe_model()
@@ -123,6 +123,7 @@ class Trainer:
         if self.best_state is not None:
             self.model.load_state_dict(self.best_state)
             self._average_graph(inputs)
+            self._set_price(inputs, held_out)
         self.model.eval()
 
     # ------------------------------------------------------------------ one epoch
@@ -207,7 +208,8 @@ class Trainer:
             self.model.average_over(inputs.split(_EVALUATION_ROWS))
 
     @torch.no_grad()
-    def _set_price(self, rows: Tensor) -> None:
+    def _set_price(self, inputs: Tensor, held_out: tuple[Tensor, Tensor | None] | None) -> None:
+        rows = inputs if held_out is None else held_out[0]
         completion = getattr(self.model, "completion", None)
         if completion is not None and completion.trained and completion.config.damage == "none":
             self.model.set_region_price(rows[:_EVALUATION_ROWS])

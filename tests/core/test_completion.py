@@ -257,3 +257,12 @@ def test_errors_say_what_was_expected(trained):
         ModelConfig(num_nodes=3, num_channels=2, completion=SMALL)
     with pytest.raises(SagvaeError, match=r"stage\.objective"):
         StageConfig(objective="fit")
+
+
+def test_neighbours_that_are_no_nodes_are_refused_on_loading(trained, tmp_path):
+    model = copy.deepcopy(trained[0])
+    for wrong in (-1, N):
+        model.completion.neighbours[3, 1] = wrong
+        save_model(model, tmp_path)
+        with pytest.raises(SagvaeError, match=rf"nodes from 0 to {N - 1}.*damaged"):
+            load_model(tmp_path)

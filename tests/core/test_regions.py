@@ -156,6 +156,21 @@ def test_the_price_of_a_region_keeps_false_alarms_rare(from_clean):
     assert find_regions(from_clean.completion, pictures(300, 33), Candidates.of(grid()))[1].any(1).float().mean() < 0.15
 
 
+def test_the_price_is_that_of_the_weights_that_are_kept():
+    completion = dataclasses.replace(COMPLETION, damage="none")
+    model = SAGVAE(ModelConfig(num_nodes=N, encoder_hidden=4, hidden=(4,), completion=completion), seed=0)
+    model.posterior_pairs.copy_(grid()[*torch.triu_indices(N, N, 1)])
+    rows = pictures(96, 51)[..., None]
+    # The rate grows until the fit is ruined, so an early epoch is the best and patience ends it before the last one.
+    stage = dataclasses.replace(STAGE, epochs=40, learning_rate=0.3, warmup_steps=100, final_rate=1.0)
+    trainer = Trainer(model, TrainConfig(stages=(stage,), batch_size=32, device="cpu", patience=1))
+    trainer.fit(rows[:64], rows[64:])
+    assert trainer.epoch < 40
+    kept = float(model.completion.price)
+    model.set_region_price(rows[64:])
+    assert kept == pytest.approx(float(model.completion.price), abs=1e-3) and kept != 10.0
+
+
 def test_who_was_trained_on_scattered_damage_looks_for_no_regions():
     model = SAGVAE(ModelConfig(num_nodes=N, completion=COMPLETION))
     assert not model.searches_regions
