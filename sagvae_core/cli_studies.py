@@ -125,3 +125,23 @@ def sampling(seeds: int, datasets: tuple[str, ...], quick: bool, out: Path | Non
     from .studies.noisy_sampling import noisy_sampling_study
 
     click.echo(noisy_sampling_study(_record_path("sampling", out, quick), datasets, seeds, quick, workers, quiet))
+
+
+@study.command("images")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000), help="Trainings, from seed 0 on.")
+@click.option("--dataset", "datasets", multiple=True, default=("mnist", "fashion"), show_default=True,
+              type=click.Choice(["mnist", "fashion", "digits"]))
+@click.option("--test-images", type=click.IntRange(1), help="At most so many for every task.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True),
+              help="Begin nothing after so many; the same command goes on where it stopped.")
+@_study_options
+def images(seeds: int, datasets: tuple[str, ...], test_images: int | None, minutes: float | None, quick: bool,
+           out: Path | None, workers: int, quiet: bool) -> None:
+    """Section 4.2 of the paper: who repairs noisy and masked pictures of MNIST and Fashion-MNIST.
+
+    All training pictures and several seeds take many hours on a CPU. An interrupted study goes on where it was.
+    """
+    from .studies.images import images_study
+
+    click.echo(images_study(_record_path("images", out, quick), datasets, seeds, quick, workers, quiet, minutes,
+                            test_images))

@@ -55,6 +55,44 @@ def edge_scores(posterior: Any, adjacency: Any, threshold: float = 0.5) -> dict[
     }
 
 
+def edge_distances(posterior: Any, image_shape: tuple[int, int], active: Any, threshold: float = 0.5,
+                   reach: int = 3) -> dict[str, float]:
+    """How near in the picture the pixels are that edges join; the model knows nothing of the grid.
+
+    Args:
+        posterior: (N, N), symmetric, numpy or torch: edge probabilities.
+        image_shape: (height, width) with height * width = N.
+        active: bool (N,): only pairs of these pixels count. A pixel that never lights up has edges to anywhere.
+        threshold: a pair is an edge when its probability is greater.
+        reach: the largest distance that is told.
+
+    Returns:
+        ``active_edges``, how many; ``within_1`` ... ``within_REACH``, the share of them whose pixels lie at most so far
+        apart (Chebyshev distance: 1 are the eight around a pixel), 0 without edges; ``chance_within_1`` ..., the share
+        of all pairs of active pixels.
+
+    Raises:
+        SagvaeError: the posterior is not square, symmetric and finite, the sizes differ, or fewer than two pixels are
+            active.
+    """
+    scores, active = _symmetric(posterior, "posterior"), np.asarray(active, dtype=bool)
+    height, width = image_shape
+    if height * width != len(scores) or active.shape != (len(scores),):
+        raise expected("image_shape and active", f"of the posterior's {len(scores)} nodes",
+                       f"{tuple(image_shape)} and {active.shape}")
+    if active.sum() < 2:
+        raise expected("active", "at least two pixels", int(active.sum()))
+    place = np.stack(np.divmod(np.arange(len(scores)), width), axis=1)[active]
+    first, second = np.triu_indices(len(place), k=1)
+    distance = np.abs(place[first] - place[second]).max(axis=1)
+    edges = scores[np.ix_(active, active)][first, second] > threshold
+    found: dict[str, float] = {"active_edges": int(edges.sum())}
+    for name, chosen in (("within", distance[edges]), ("chance_within", distance)):
+        found |= {f"{name}_{limit}": float((chosen <= limit).mean()) if len(chosen) else 0.0
+                  for limit in range(1, reach + 1)}
+    return found
+
+
 def reconstruction_scores(x: Tensor, clean: Tensor, image_shape: tuple[int, int] | None = None,
                           perturbed: Tensor | None = None) -> dict[str, Tensor]:
     """Score every reconstructed row.

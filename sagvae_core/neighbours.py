@@ -6,7 +6,7 @@ zeros. :func:`weighted_sum` touches the kept pairs alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.nn.functional import embedding_bag
 
 from .errors import expected
 
+_STEPS = 6  # of nine pixels each: enough for a ball of 11 x 11
 _CHUNK = 32  # rows of the max-product at a time: 32 x N x N values, 80 MB at 784 nodes
 
 
@@ -77,16 +78,20 @@ def nearest_nodes(edge_posterior: Tensor, count: int, hops: int, least: float) -
             torch.cat([kept, kept.new_zeros(nodes, missing)], 1))
 
 
-def balls(edge_posterior: Tensor, radius: int, threshold: float = 0.5) -> Tensor:
-    """Which nodes lie within ``radius`` edges of each node in the graph of edges above ``threshold``, bool (N, N).
+def balls(edge_posterior: Tensor, sizes: Sequence[int], threshold: float = 0.5) -> Tensor:
+    """Which nodes are near each node, bool (len(sizes), N, N): what a person would call a region, in the graph's words.
 
-    Row i is the ball around node i, itself included: what a person would call a region, in the words of the graph.
+    Row i of the k-th matrix is the ball around node i: itself and the others at which a random walk from i over edges
+    above ``threshold`` most probably is after six steps, ``sizes[k]`` in all, or fewer where so many cannot be reached.
+    A walk asks how many ways lead from one node to another: a single far edge, of which a learned graph always has
+    some, does not make two nodes near. By size and not by steps, it is as large in a dense graph as in a sparse one.
     """
-    step = (edge_posterior > threshold).float().fill_diagonal_(1.0)
-    reached = torch.eye(len(step), device=step.device)
-    for _ in range(radius):
-        reached = ((reached @ step) > 0).float()
-    return reached.bool()
+    nodes = len(edge_posterior)
+    step = (edge_posterior > threshold).double().fill_diagonal_(1.0)
+    place = torch.linalg.matrix_power(step / step.sum(1, keepdim=True), _STEPS).fill_diagonal_(2.0)
+    order = place.argsort(dim=1, descending=True, stable=True)
+    rank = torch.empty_like(order).scatter_(1, order, torch.arange(nodes, device=order.device).expand(nodes, -1))
+    return torch.stack([(rank < size) & (place > 0) for size in sizes])
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from .errors import expected
 from .likelihoods import build_likelihood
 from .model import GenerativeModel
 from .neighbours import balls
+from .regions import region_sizes
 from .restoration import trust_of
 
-_LARGEST_REGION = 4  # edges from its middle: in a picture 9 x 9 pixels
 _FULL_VIEW = 0.3  # of the rows see all that is not hidden, trusted or not: in the first round nothing is known yet
 
 
@@ -54,8 +54,8 @@ def elbo_terms(model: GenerativeModel, x: Tensor, target: Tensor | None = None, 
 
 
 def regions_of(model: GenerativeModel) -> Tensor:
-    """The regions a completion stage may hide: balls of the learned graph by radius and middle, bool (4, N, N)."""
-    return torch.stack([balls(model.edge_posterior, radius) for radius in range(1, _LARGEST_REGION + 1)])
+    """The regions a completion stage may hide: balls of the learned graph by size and middle, bool (sizes, N, N)."""
+    return balls(model.edge_posterior, region_sizes(model.config.num_nodes))
 
 
 def draw_hidden(stage: StageConfig, rows: int, nodes: int, regions: Tensor | None,
@@ -66,9 +66,9 @@ def draw_hidden(stage: StageConfig, rows: int, nodes: int, regions: Tensor | Non
     if not stage.hide_regions:
         return hidden, None
     size = (rows, stage.hide_regions)
-    radius = torch.randint(len(regions), size, generator=generator, device=device)
+    extent = torch.randint(len(regions), size, generator=generator, device=device)
     middle = torch.randint(nodes, size, generator=generator, device=device)
-    return hidden, regions[radius, middle]
+    return hidden, regions[extent, middle]
 
 
 def completion_terms(model: GenerativeModel, x: Tensor, stage: StageConfig, generator: torch.Generator,

@@ -7,6 +7,7 @@ not, has evidence enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +16,13 @@ from torch import Tensor
 from .completion import NodeCompletion
 from .neighbours import balls
 
-_RADIUS = 3  # edges: in a picture about 7 x 7 pixels; larger damage is found piece by piece
-_APART = 2  # edges between two balls that are hidden in the same pass: each still sees what is around it
+# All in nodes, and the numbers beside them are what that is in a picture.
+_HIDDEN = (9, 49, 81, 121)  # in training: 3 x 3, 7 x 7, 9 x 9, 11 x 11
+_SOUGHT = 100  # 10 x 10: what covers the damage finds it best; what is larger is found piece by piece
+_NEXT = 9  # between the middles of two balls lies a pixel, or none
+_COARSE = 25  # between those of two coarse ones two
+_APART = 225  # around a ball's middle, where no other ball of the same pass may reach: it still sees its surroundings
+_LARGEST_SHARE = 4  # no region is more than a fourth of all nodes
 _PIECES = 3  # regions a row
 _SHORTLIST = 8  # of a row's balls that are looked at closely
 
@@ -32,20 +38,17 @@ class Candidates:
     inside: Tensor
     coarse: list[Tensor]
     overlap: Tensor
-    near: Tensor  # (N, N), the mean over a node and its neighbours
+    near: Tensor  # (N, N), the mean over a node and those next to it
 
     @classmethod
     def of(cls, edge_posterior: Tensor) -> Candidates:
-        """All middles two edges apart, the coarse ones three. A node without edges is no region."""
-        near = balls(edge_posterior, 1)
-        degree = near.sum(1)
-        order = degree.argsort(descending=True, stable=True)
-        order = order[degree[order] > 1]
-        inside = balls(edge_posterior, _RADIUS)
-        middles = _cover(order, near)
-        coarse = _cover(middles, balls(edge_posterior, 2))
-        wide = balls(edge_posterior, _RADIUS + _APART)[coarse]
-        meets = (wide.float() @ inside[coarse].float().T) > 0
+        """Balls around middles that cover the graph. A node without edges is no region."""
+        near, spacing, inside, wide = balls(
+            edge_posterior, [_NEXT, _COARSE, *_limited([_SOUGHT], len(edge_posterior)), _APART])
+        order = edge_posterior.sum(1).argsort(descending=True, stable=True)
+        middles = _cover(order[near.sum(1)[order] > 1], near)
+        coarse = _cover(middles, spacing)
+        meets = (wide[coarse].float() @ inside[coarse].float().T) > 0
         groups = _apart(meets | meets.T)
         common = inside[coarse].float() @ inside[middles].float().T
         overlap = common / (inside[coarse].sum(1)[:, None] + inside[middles].sum(1) - common)
@@ -53,7 +56,16 @@ class Candidates:
         coarse_at = torch.tensor([place[int(node)] for node in coarse], device=inside.device)
         chosen = torch.cat([torch.tensor(group) for group in groups]) if groups else torch.zeros(0, dtype=torch.long)
         return cls(inside[middles], [coarse_at[group] for group in groups], overlap[chosen.to(inside.device)],
-                   near.float() / degree[:, None])
+                   near.float() / near.sum(1)[:, None])
+
+
+def region_sizes(nodes: int) -> list[int]:
+    """How many nodes the regions have that training hides, the smallest first."""
+    return _limited(_HIDDEN, nodes)
+
+
+def _limited(sizes: Sequence[int], nodes: int) -> list[int]:
+    return [min(size, max(1, nodes // _LARGEST_SHARE)) for size in sizes]
 
 
 def _cover(order: Tensor, near: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -49,16 +50,19 @@ class Measured:
 
 def measure_all(measure: Callable[[Cell], Measured], todo: list[Cell], kept: set[Cell],
                 finish: Callable[[Cell, dict[str, Any]], None], workers: int, quiet: bool, total: int,
-                together: Callable[[Cell], Hashable]) -> None:
+                together: Callable[[Cell], Hashable], until: float = math.inf) -> None:
     """Measure ``todo`` and hand every cell's line to ``finish``; on any error but SagvaeError what is done first.
 
-    Cells with the same ``together`` share a fit that ``measure`` remembers: one process measures them all.
+    Cells with the same ``together`` share a fit that ``measure`` remembers: one process measures them all. No cell is
+    begun after ``until``, in seconds since the epoch.
     """
     from tqdm import tqdm
 
     with tqdm(total=total, initial=total - len(todo), unit="cell", disable=quiet, file=sys.stderr) as bar:
         if workers == 1:
             for cell in todo:
+                if time.time() >= until:
+                    return
                 bar.set_description(f"{cell.task} · {cell.method}")
                 finish(cell, _measure_one(measure, cell, cell in kept))
                 bar.update()
@@ -70,11 +74,11 @@ def measure_all(measure: Callable[[Cell], Measured], todo: list[Cell], kept: set
         for cell in todo:
             groups.setdefault(together(cell), []).append(cell)
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            futures = {pool.submit(_measure_several, measure, cells, [cell in kept for cell in cells]): cells
+            futures = {pool.submit(_measure_several, measure, cells, [cell in kept for cell in cells], until): cells
                        for cells in groups.values()}
 
             def take(future: Future) -> None:
-                for cell, entry in zip(futures[future], future.result(), strict=True):
+                for cell, entry in zip(futures[future], future.result(), strict=False):  # the last may be postponed
                     finish(cell, entry)
 
             try:
@@ -90,8 +94,15 @@ def measure_all(measure: Callable[[Cell], Measured], todo: list[Cell], kept: set
                 raise
 
 
-def _measure_several(measure: Callable[[Cell], Measured], cells: list[Cell], keep: list[bool]) -> list[dict[str, Any]]:
-    return [_measure_one(measure, cell, kept) for cell, kept in zip(cells, keep, strict=True)]
+def _measure_several(measure: Callable[[Cell], Measured], cells: list[Cell], keep: list[bool],
+                     until: float) -> list[dict[str, Any]]:
+    """The lines of ``cells``, without those that were not begun before ``until``."""
+    entries = []
+    for cell, kept in zip(cells, keep, strict=True):
+        if time.time() >= until:
+            break
+        entries.append(_measure_one(measure, cell, kept))
+    return entries
 
 
 def _measure_one(measure: Callable[[Cell], Measured], cell: Cell, keep: bool) -> dict[str, Any]:

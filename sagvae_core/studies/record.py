@@ -8,9 +8,11 @@ safetensors file with the scores of single cells, for precision-recall curves an
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version as installed
@@ -32,7 +34,7 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
               seeds: Iterable[int], paper_rows: Iterable[dict[str, Any]] = (), notes: str | Sequence[str] | None = None,
               workers: int = 1, quiet: bool = False, keep_edges: Callable[[Cell], bool] | None = None,
               worst: Sequence[str] = (), together: Callable[[Cell], Hashable] = lambda cell: cell,
-              version: str = __version__) -> Path:
+              version: str = __version__, minutes: float | None = None) -> Path:
     """Measure all cells, write the record to ``out`` and return it.
 
     Every finished cell goes at once into ``<out>.partial.jsonl``; a run with the same name, command and ``version``
@@ -44,12 +46,14 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
         measure: a function of a module (worker processes import it).
         paper_rows: rows for the record that nobody measured here; ``sd`` and ``n`` may be left out.
         notes: a sentence or several for the reader of the record.
+        minutes: no cell is begun after so many. The record then holds what there is and says what it lacks, and the
+            next run with the same command goes on, from first cells to last: put those that matter most first.
         keep_edges: the cells whose scores go to ``out`` with the suffix .safetensors, see :func:`read_edges`; for any
             task all of one seed.
 
     Raises:
         SagvaeError: a cell comes twice, edges of several seeds of a task are to be kept, ``out`` cannot be written or
-            may not be overwritten (:func:`check_out`), or every cell failed.
+            may not be overwritten (:func:`check_out`), every cell failed, or the time was too short for one.
     """
     cells, out = list(cells), Path(out)
     paper = [{"sd": None, "n": None} | row for row in paper_rows]
@@ -72,13 +76,19 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
             log.append(cell, entry)
 
     todo = [cell for cell in cells if cell not in log.entries]
-    measure_all(measure, todo, kept, finish, workers, quiet, len(cells), together)
+    until = math.inf if minutes is None else time.time() + 60 * minutes
+    measure_all(measure, todo, kept, finish, workers, quiet, len(cells), together, until)
     problems = [f"Not measured: {cell}: {failed[cell]}" for cell in cells if cell in failed]
     for problem in problems:
         print(problem, file=sys.stderr)
     if len(failed) == len(cells):
         raise SagvaeError(f"No cell of the study {name!r} could be measured. {problems[0]}")
-    entries = {cell: log.entries[cell] for cell in cells if cell not in failed}
+    entries = {cell: log.entries[cell] for cell in cells if cell in log.entries}
+    if not entries:
+        raise expected("minutes", "time enough for one cell", minutes)
+    if missing := len(cells) - len(entries) - len(failed):
+        problems.append(f"Not finished: {missing:,} of {len(cells):,} cells are still to be measured. The same command "
+                        "goes on where it stopped.")
     _write_edges(out.with_suffix(".safetensors"), {cell: entry for cell, entry in entries.items() if cell in kept})
     record = {"study": name, "command": command, "versions": _versions(), "seeds": [int(seed) for seed in seeds],
               "seconds": round(sum(entry["seconds"] for entry in entries.values()), 1),
@@ -87,7 +97,8 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
     if said := [*([notes] if isinstance(notes, str) else notes or ()), *problems]:
         record["notes"] = said
     write_json(out, record)
-    log.path.unlink()
+    if not missing:
+        log.path.unlink()
     return out
 
 

@@ -10,7 +10,7 @@ import torch
 
 from sagvae_core import metrics
 from sagvae_core.errors import SagvaeError
-from sagvae_core.metrics import edge_scores, reconstruction_scores, summarise
+from sagvae_core.metrics import edge_distances, edge_scores, reconstruction_scores, summarise
 
 
 def symmetric(pairs: dict[tuple[int, int], float], nodes: int = 4) -> np.ndarray:
@@ -68,6 +68,26 @@ def test_edge_errors(posterior, adjacency, words):
     with pytest.raises(SagvaeError) as error:
         edge_scores(posterior, adjacency)
     assert words in str(error.value)
+
+
+def test_edge_distances_by_hand():
+    graph = np.zeros((12, 12))  # 3 x 4 pixels
+    for i, j, probability in ((0, 5, 0.9), (0, 2, 0.6), (0, 11, 0.8), (1, 2, 0.4), (3, 7, 0.9)):
+        graph[i, j] = graph[j, i] = probability
+    active = np.ones(12, dtype=bool)
+    active[3] = False  # its edge to pixel 7 does not count
+    found = edge_distances(graph, (3, 4), active)
+    assert found["active_edges"] == 3  # .4 is none
+    assert [found[f"within_{limit}"] for limit in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert found["chance_within_3"] == 1 and 0 < found["chance_within_1"] < found["chance_within_2"] < 1
+    assert edge_distances(torch.zeros(12, 12), (3, 4), active)["within_3"] == 0
+    pair = np.zeros(12, dtype=bool)
+    pair[[0, 5]] = True
+    assert edge_distances(graph, (3, 4), pair)["chance_within_1"] == 1
+    with pytest.raises(SagvaeError, match="of the posterior's 12 nodes"):
+        edge_distances(graph, (3, 5), active)
+    with pytest.raises(SagvaeError, match="at least two pixels, got 1"):
+        edge_distances(graph, (3, 4), np.eye(12, dtype=bool)[0])
 
 
 def test_mse_and_psnr_by_hand_row_by_row():

@@ -43,14 +43,21 @@ def test_nearest_nodes_come_first_and_what_is_missing_is_said():
     assert nearest_nodes(chain(3, 0.8), 10, 2, 0.1)[0].shape == (3, 11)  # more asked for than there are
 
 
-def test_balls_grow_by_an_edge():
-    graph = chain(6, 0.8)
-    graph[4, 5] = graph[5, 4] = 0.3
-    assert balls(graph, 0).equal(torch.eye(6, dtype=torch.bool))
-    assert balls(graph, 1)[2].tolist() == [False, True, True, True, False, False]
-    assert balls(graph, 2)[3].tolist() == [False, True, True, True, True, False]
-    assert balls(graph, 9)[0].tolist() == [True] * 5 + [False]
-    assert balls(graph, 1, threshold=0.2)[4].tolist() == [False, False, False, True, True, True]
+def test_balls_take_the_nodes_that_most_ways_lead_to():
+    graph = chain(9, 0.8)
+    graph[7, 8] = graph[8, 7] = 0.3
+    one, three, many = balls(graph, (1, 3, 100))
+    assert one.equal(torch.eye(9, dtype=torch.bool))
+    assert three[3].nonzero()[:, 0].tolist() == [2, 3, 4]
+    assert many[0].nonzero()[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6]  # six steps away, and no farther
+    assert many[8].nonzero()[:, 0].tolist() == [8]  # no edge above .5
+    assert balls(graph, (2,), threshold=0.2)[0, 8].nonzero()[:, 0].tolist() == [7, 8]
+
+
+def test_a_single_far_edge_makes_no_ball():
+    graph = torch.block_diag(torch.full((5, 5), 0.9), torch.full((5, 5), 0.9)).fill_diagonal_(0)
+    graph[0, 5] = graph[5, 0] = 1.0  # surer than all others, but the only one
+    assert balls(graph, (5,))[0, 0].nonzero()[:, 0].tolist() == [0, 1, 2, 3, 4]
 
 
 def pairs_and_tensors(dtype=torch.float64):

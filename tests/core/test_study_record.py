@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from click.testing import CliRunner
 from sagvae_core.cli import cli
 from sagvae_core.errors import SagvaeError
 from sagvae_core.metrics import edge_scores
+from sagvae_core.studies import cells, record
 from sagvae_core.studies.cells import Cell, Measured
 from sagvae_core.studies.reading import ROW, markdown_table, read_edges, read_record, table
 from sagvae_core.studies.record import aggregate, edge_metrics, pairs, run_study
@@ -149,6 +153,32 @@ def test_cells_of_another_command_or_version_are_not_taken_over(tmp_path, change
     study(tmp_path / "study.json", again, **change)
     assert again.cells == CELLS
     assert "cells of another command or version: starting over" in capsys.readouterr().err
+
+
+def test_a_study_short_of_time_says_what_it_lacks_and_goes_on(tmp_path, monkeypatch):
+    clock = itertools.count(0, 30)  # half a minute goes by whenever somebody asks
+    monkeypatch.setattr(cells, "time", SimpleNamespace(time=lambda: next(clock), perf_counter=time.perf_counter))
+    monkeypatch.setattr(record, "time", SimpleNamespace(time=lambda: next(clock)))
+    out, at_once = tmp_path / "record.json", tmp_path / "at_once.json"
+    study(out, cells=CELLS[:6], minutes=2, keep_edges=None)
+    part = read_record(out)
+    assert part["notes"] == ["Not finished: 3 of 6 cells are still to be measured. The same command goes on where it "
+                             "stopped."]
+    assert {row["n"] for row in part["rows"] if row["method"] == "one" and row["metric"] == "f1"} == {3}
+    study(out, cells=CELLS[:6], keep_edges=None)
+    study(at_once, cells=CELLS[:6], keep_edges=None)
+    assert read_record(out)["rows"] == read_record(at_once)["rows"] and "notes" not in read_record(out)
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+def test_a_worker_begins_nothing_after_the_time():
+    assert cells._measure_several(measure, CELLS[:2], [False, False], until=time.time() - 1) == []
+    assert len(cells._measure_several(measure, CELLS[:2], [False, False], until=time.time() + 100)) == 2
+
+
+def test_time_for_no_cell_at_all_is_no_record(tmp_path):
+    with pytest.raises(SagvaeError, match="minutes must be time enough for one cell, got 1e-09"):
+        study(tmp_path / "record.json", minutes=1e-9)
 
 
 def test_a_cell_whose_edges_are_wanted_now_is_measured_again(tmp_path):
