@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dashboard import evidence_images
 from dashboard.evidence import BASELINE, OURS, Record, applies, kind_of, knowledge, lines, losses, tasks, text
 
 
@@ -20,10 +21,28 @@ class Headline:
     explained: str
 
 
-def headlines(karate: Record | None, suite: Record | None) -> list[Headline]:
+def headlines(karate: Record | None, suite: Record | None, images: Record | None = None) -> list[Headline]:
     """The numbers that sum up those records which are there."""
     found = [] if karate is None else _against_paper(karate)
-    return found if suite is None else found + _against_baselines(suite) + _regrets(suite)
+    if suite is not None:
+        found += _against_baselines(suite) + _regrets(suite)
+    return found if images is None else found + _on_noise(images)
+
+
+def _on_noise(record: Record) -> list[Headline]:
+    """Noisy pictures of the record's first data set that has them: SSIM beside the best of all others."""
+    for title in evidence_images.titles(record):
+        rows = [line for line in evidence_images.of_task(record, title, "noise", "trained on noise")
+                if "ssim" in line.values]
+        ours = next((line for line in rows if line.method == "SAG-VAE"), None)
+        others = [line for line in rows if line.kind == BASELINE]
+        if ours is not None and others:
+            best = max(others, key=lambda line: line.values["ssim"][0])
+            mean, reference = ours.values["ssim"][0], best.values["ssim"][0]
+            return [Headline(f"Noisy {title}, SSIM", mean, mean - reference, f"vs {best.label}",
+                             f"Similarity to the clean pictures, which SAG-VAE never saw: {text(ours.values['ssim'])}. "
+                             f"{best.label}: {text(best.values['ssim'])}.")]
+    return []
 
 
 def _against_paper(record: Record) -> list[Headline]:

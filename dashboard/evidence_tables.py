@@ -56,12 +56,12 @@ def detail(rows: Sequence[Line], dark: bool = False) -> Styler:
     frame = pd.DataFrame(columns).astype({RUNS: "Int64"})
     styles = pd.DataFrame("", frame.index, frame.columns)
     if len({line.kind for line in rows} - {PAPER}) > 1:
-        styles.loc[[line.kind == OURS for line in rows], METHOD] = _strong(dark)
+        styles.loc[[line.kind == OURS for line in rows], METHOD] = strong(dark)
     for metric in shown:
         means = np.array([line.values[metric][0] if metric in line.values and line.kind != REFERENCE else np.nan
                           for line in rows])
         if metric not in ("precision", "recall", "mse_unseen"):  # precision or recall alone is had for nothing
-            styles.loc[_is_best(means), title(metric)] = _strong(dark)
+            styles.loc[_is_best(means), title(metric)] = strong(dark)
         if paper_title(metric) in frame:
             styles[paper_title(metric)] = f"color: {palette.muted(dark)}"
     styles.loc[[line.kind == REFERENCE for line in rows]] = f"color: {palette.muted(dark)}"
@@ -74,7 +74,7 @@ def beside_paper(rows_of_task: dict[str, Sequence[Line]], metric: str, dark: boo
     kinds = {line.label: line.kind for rows in rows_of_task.values() for line in rows}
     frame = pd.DataFrame({METHOD: labels})
     styles = pd.DataFrame("", frame.index, [METHOD])
-    styles.loc[[kinds[label] == OURS for label in labels], METHOD] = _strong(dark)
+    styles.loc[[kinds[label] == OURS for label in labels], METHOD] = strong(dark)
     for task, rows in rows_of_task.items():
         lines = {line.label: line for line in rows}
         values = [lines[label].values.get(metric) if label in lines else None for label in labels]
@@ -83,7 +83,7 @@ def beside_paper(rows_of_task: dict[str, Sequence[Line]], metric: str, dark: boo
                        for value, said in zip(values, paper, strict=True)]
         best = _is_best(np.array([np.nan if value is None or kinds[label] == REFERENCE else value[0]
                                   for label, value in zip(labels, values, strict=True)]))
-        styles[task] = np.where(best, _strong(dark), "")
+        styles[task] = np.where(best, strong(dark), "")
     styles.loc[[kinds[label] == REFERENCE for label in labels]] = f"color: {palette.muted(dark)}"
     return frame.style.apply(lambda _: styles, axis=None)
 
@@ -93,7 +93,7 @@ def heat(grid: Grid, dark: bool = False) -> Styler:
     frame = pd.DataFrame({METHOD: grid.labels, MEAN: grid.means})
     frame = pd.concat([frame, pd.DataFrame(grid.values, columns=grid.families)], axis=1)
     styles = pd.DataFrame("", frame.index, frame.columns)
-    styles.loc[[kind_of(method) == OURS for method in grid.methods], METHOD] = _strong(dark)
+    styles.loc[[kind_of(method) == OURS for method in grid.methods], METHOD] = strong(dark)
     for column in frame.columns[1:]:
         values = frame[column].to_numpy(dtype=float)
         best = _is_best(values)
@@ -110,5 +110,6 @@ def _is_best(values: np.ndarray) -> np.ndarray:
     return np.isfinite(shown) & (shown == np.max(shown[np.isfinite(shown)], initial=-np.inf))
 
 
-def _strong(dark: bool) -> str:
+def strong(dark: bool) -> str:
+    """The style of what stands out in a table."""
     return f"{BEST}; color: {palette.accent(dark)}"

@@ -1,4 +1,4 @@
-"""Figures of the Evidence page: precision-recall curves, dots of many tasks, and the paper's Figure 3."""
+"""Figures of the Evidence page: precision-recall curves, dots of many tasks, and the paper's Figures 3 and 6."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from dashboard import palette
 from dashboard.edges import strongest_edges
 from dashboard.evidence import Dot
+from dashboard.evidence_images import ErrorCurve
 
 _DASHES = ("solid", "dash", "dot")
 _REFERENCE_DASHES = ("dot", "dashdot", "dash", "longdash")
@@ -181,4 +182,38 @@ def figure_three(samples: Sequence[tuple[str, np.ndarray, np.ndarray]], groups: 
     figure.update_yaxes(box)
     figure.update_layout(palette.layout_defaults(dark), height=200 * len(samples),
                          margin={"l": 104, "r": 4, "t": 8, "b": 8}, hovermode="closest")
+    return figure
+
+
+def figure_six(curves: Sequence[ErrorCurve], dark: bool = False, height: int = 400) -> go.Figure:
+    """The paper's Figure 6: what a model gives for noisy pictures, against the clean and the noisy ones, in training.
+
+    Args:
+        curves: errors of ours and of whom it is compared with; a band is one standard deviation over the runs.
+        dark: the page is dark.
+        height: in pixels.
+    """
+    figure = go.Figure()
+    methods = list(dict.fromkeys(curve.method for curve in curves))
+    for curve in curves:
+        ours = curve.method.startswith("SAG-VAE")
+        color = palette.accent(dark) if ours else palette.series_color(methods.index(curve.method), dark)
+        name = f"{palette.plotly_text(curve.method)}, to the {'clean' if curve.to_clean else 'noisy'} pictures"
+        if curve.sd.any():
+            figure.add_trace(go.Scatter(
+                x=np.concatenate([curve.seen, curve.seen[::-1]]), fill="toself", mode="lines", line={"width": 0},
+                y=np.concatenate([curve.mean + curve.sd, (curve.mean - curve.sd)[::-1]]), hoverinfo="skip",
+                fillcolor=palette.faint(color, 0.16), legendgroup=name, showlegend=False))
+        figure.add_trace(go.Scatter(
+            x=curve.seen, y=curve.mean, mode="lines+markers", name=name, legendgroup=name,
+            marker={"size": 5, "color": color},
+            line={"color": color, "width": 2.6 if ours else 1.8, "dash": "solid" if curve.to_clean else "dot"},
+            hovertemplate=f"<b>{name}</b><br>%{{x:,}} pictures seen<br>MSE %{{y:.4f}}<extra></extra>"))
+    figure.update_layout(palette.layout_defaults(dark), height=height, hovermode="closest",
+                         margin={"l": 64, "r": 12, "t": 8, "b": 0},
+                         legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"})
+    figure.update_xaxes(title={"text": "pictures seen in training", "standoff": 6}, type="log", showgrid=False,
+                        zeroline=False)
+    figure.update_yaxes(title={"text": "MSE of held-out pictures", "standoff": 6}, rangemode="tozero", showgrid=True,
+                        zeroline=False)
     return figure

@@ -13,6 +13,7 @@ PAD = "pad"  # int: how many pads were used up; the next is a new one
 SAMPLE_SEED = "seed"  # int: of what Sampling draws
 PRESENT = "present"  # bool: Robustness without anything around it
 STUDY, TASK, TOLD, SIZE = "study", "task", "told", "size"  # str: which table Evidence shows
+PICTURES_OF, DAMAGED_BY, TRAINED_ON = "pictures_of", "damaged_by", "trained_on"  # str: which table of images it shows
 METHOD = "method"  # str: label of the method whose graph Evidence shows
 WATCHED = "watch"  # str: name of the run the Train page follows
 

@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from dashboard import evidence, evidence_edges, evidence_parts, figures, figures_evidence, parts, records, state
+from dashboard import (
+    evidence,
+    evidence_edges,
+    evidence_images_page,
+    evidence_parts,
+    figures,
+    figures_evidence,
+    parts,
+    records,
+    state,
+)
 from dashboard import evidence_tables as tables
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
 from dashboard.evidence_headlines import headlines as found_headlines
@@ -11,7 +21,7 @@ from sagvae_core.errors import SagvaeError
 
 DARK = parts.is_dark()
 STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)", "suite": "Suite",
-           "labels": "Without labels"}
+           "labels": "Without labels", "images": "Images (Figures 4–9)"}
 FILES = {"labels": "suite"}  # the record behind a choice, where it has another name
 CUTS = ("own threshold", "top K")
 
@@ -19,12 +29,12 @@ CUTS = ("own threshold", "top K")
 def headlines() -> None:
     """The numbers that sum up the records that are there; a damaged one is spoken of where it is looked at."""
     found: dict[str, Record | None] = {}
-    for name in ("karate", "suite"):
+    for name in ("karate", "suite", "images"):
         try:
             found[name] = records.record(name)
         except SagvaeError:
             found[name] = None
-    items = found_headlines(found["karate"], found["suite"])
+    items = found_headlines(found["karate"], found["suite"], found["images"])
     for column, item in zip(st.columns(max(len(items), 1)), items, strict=False):
         delta = {} if item.delta is None else {"delta": f"{item.delta:+.3f}", "delta_description": item.reference}
         column.metric(item.label, f"{item.value:.3f}", help=parts.plain(item.explained), **delta)
@@ -230,7 +240,10 @@ def show(name: str) -> None:
         st.info("This record holds no measurement.", icon=":material/science:")
         return
     with parts.guard():  # a broken file of edges takes neither the table above it nor the command below
-        (suite if file == "suite" else by_task)(name, record)
+        if name == "images":
+            evidence_images_page.show(record)
+        else:
+            (suite if file == "suite" else by_task)(name, record)
     evidence_parts.provenance(file, record)
 
 

@@ -30,7 +30,7 @@ def test_every_study_fits_and_complains_of_nothing(new_page, dark, width):
     page = new_page(dark=dark, width=width)
     go(page, "Evidence")
     for name, chart in (("Karate (Table 1)", "figure_three"), ("Benchmark graphs (Table 2)", "graph"),
-                        ("Suite", "gains"), ("Without labels", "losses")):
+                        ("Suite", "gains"), ("Without labels", "losses"), ("Images (Figures 4–9)", "figure_six")):
         study(page, name)
         keyed(page, chart).get_by_test_id("stPlotlyChart").or_(keyed(page, chart)).first.wait_for()
         page.get_by_test_id("stDataFrame").first.wait_for()

@@ -14,6 +14,7 @@ from sagvae_core.studies.reading import read_edges, read_record, table
 
 STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)", "suite": "Suite",
            "labels": "Without labels"}
+IMAGES = "Images (Figures 4–9)"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,53 @@ def charts(app) -> dict[str, str]:
 
 def frame(app, place: int = 0):
     return app.dataframe[place].value
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_study_of_images_renders(open_page, studies, theme):
+    app = open_page("evidence", study=IMAGES)
+    app.context["theme"] = theme
+    app.run()
+    sound(app)
+    assert not app.error
+    assert {"figure_six", "figure_nine"} <= set(charts(app))
+    assert app.code[0].value == "sagvae study images"
+    record = read_record(studies / "images.json")
+    table_of_noise = frame(app).set_index("Method")
+    mean, sd, _ = table(record, "mse_clean")["Small digits, noise"]["SAG-VAE", "trained on noise"]
+    assert table_of_noise["MSE"]["SAG-VAE"] == f"{mean:.4f} ± {sd:.4f}"
+    names = list(table_of_noise.index)
+    assert names[:2] == ["SAG-VAE", "SAG-VAE, decoder alone"] and names[-1].startswith("Tried: ")
+    assert names.index("Denoising autoencoder") < names.index("Median filter") < names.index("Input unchanged")
+    assert metric(app, "Noisy Small digits, SSIM") == pytest.approx(
+        table(record, "ssim")["Small digits, noise"]["SAG-VAE", "trained on noise"][0], abs=5e-4)
+
+
+def test_damage_and_training_choose_the_table_of_images(open_page, studies):
+    app = open_page("evidence", study=IMAGES)
+    app.selectbox(key="damaged_by").set_value("white block").run()
+    sound(app)
+    assert app.selectbox(key="trained_on").value == "trained on white blocks"
+    record = read_record(studies / "images.json")
+    for setting in ("trained on white blocks", "trained on clean images"):
+        app.selectbox(key="trained_on").set_value(setting).run()
+        sound(app)
+        mean, sd, _ = table(record, "ssim")["Small digits, white block"]["VAE (A = I)", setting]
+        assert frame(app).set_index("Method")["SSIM"]["VAE (A = I)"] == f"{mean:.3f} ± {sd:.3f}"
+    app.selectbox(key="damaged_by").set_value("undamaged").run()
+    sound(app)
+    assert app.selectbox(key="trained_on").value == "trained on clean images"
+
+
+def test_a_study_of_images_that_has_just_begun_shows_what_it_has(open_page, studies):
+    path = studies / "images.json"
+    record = json.loads(path.read_text())
+    record["rows"] = [row for row in record["rows"] if row["task"] == "Small digits, noise" and not row["setting"]]
+    path.write_text(json.dumps(record))
+    app = open_page("evidence", study=IMAGES)
+    sound(app)
+    assert not app.error and "Median filter" in list(frame(app)["Method"])
+    assert "figure_six" not in charts(app)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
