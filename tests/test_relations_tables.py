@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sagvae_core.studies import karate, suite, tables
+from sagvae_core.studies import image_tables, karate, suite, tables
 from sagvae_core.studies.reading import ROW
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +14,8 @@ STUDIES = ROOT / "assets" / "studies"
 
 
 @pytest.mark.parametrize(("start", "end", "text"), [
-    (tables.START, tables.END, tables.relations), (tables.SAMPLING_START, tables.SAMPLING_END, tables.sampling)])
+    (tables.START, tables.END, tables.relations), (tables.IMAGES_START, tables.IMAGES_END, tables.images),
+    (tables.SAMPLING_START, tables.SAMPLING_END, tables.sampling)])
 def test_the_readme_shows_the_committed_records(start, end, text):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     start, end = readme.index("\n", readme.index(start)) + 1, readme.index(end)
@@ -30,6 +31,24 @@ def test_sampling_shows_both_ends_and_leaves_out_other_noise():
         for setting, mean in settings.items()]))
     assert text.endswith("| VAE, 20-dim code on MNIST digits | 9.0 → 6.2 |  |  |  |")
     assert "(`sagvae study x`; mean of 2 seeds)" in text and "SAG-VAE" not in text
+
+
+def test_images_show_each_reading_with_its_own_methods_and_filters_in_all():
+    metrics = (("mse_clean", 0.00486), ("psnr", 23.44), ("ssim", 0.9456))
+    text = image_tables.images_text(record(
+        [("MNIST digits, noise", "SAG-VAE", "trained on noise", *values, values[1] / 100, 3) for values in metrics]
+        + [("MNIST digits, noise", "Median filter", "", metric, mean, None, 1) for metric, mean in metrics]
+        + [("MNIST digits, white block", "SAG-VAE", "trained on noise", metric, 0.5, None, 1) for metric, _ in metrics]
+        + [("MNIST digits, white block", "VAE (A = I)", "trained on clean images", "mse_clean", 0.25, None, 1)]
+        + [("MNIST digits, learned edges", "SAG-VAE", "trained on noise", f"{kind}_{reach}", 0.1 * reach, None, 1)
+           for kind in ("within", "chance_within") for reach in (1, 2, 3)]))
+    noise, white, clean = text.split("**Uniform")[1].split("\n\n**")[:3]
+    assert "| **SAG-VAE** | 0.0049 ± 0.0000 | 23.4 ± 0.2 | 0.946 ± 0.009 | 3 |" in noise
+    assert "| Median filter | 0.0049 | 23.4 | 0.946 | 1 |" in noise
+    assert "0.5" not in white, "that model learned from noise"
+    assert "| VAE (A = I) | 0.2500 |  |  | 1 |" in clean
+    assert text.endswith("MNIST digits 10.0 % within 1 (by chance 10.0), 20.0 % within 2 (20.0), 30.0 % within 3 "
+                         "(30.0).")
 
 
 def record(rows: list[tuple]) -> dict:

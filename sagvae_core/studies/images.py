@@ -39,15 +39,17 @@ from .record import aggregate, run_study
 
 IMAGE_SETS = ("mnist", "fashion", "digits")
 EDGES, TRAINING = "learned edges", "during training"
-_PAPERS, _IMAGES, _FEW_IMAGES, _QUICK_IMAGES = None, 1000, 300, 60  # test pictures; None: all of them
-_COUNTS = {"noise": _PAPERS} | dict.fromkeys(("less noise", "white block", "black block", "random block"), _IMAGES)
+# Test pictures of a task; None: all of them. Models that look for damaged regions take tens of milliseconds for each.
+_COUNTS = {"noise": None, "less noise": 1000, "white block": 1000, "black block": 500, "random block": 500}
+_SEARCHED = {"noise": 300, "less noise": 300}
+_FEW_IMAGES, _QUICK_IMAGES = 200, 60
 _NOISE, _WHITE, _CLEAN = "trained on noise", "trained on white blocks", "trained on clean images"
 NOTES = (
     "The seeds draw weights, the order of training and all damage; the pictures of the three splits are always the "
     "same. Seed 0 takes the shipped runs wherever their settings are those of the cell.",
     "test_images: the paper's noise is measured on all test pictures, the other tasks on the first "
-    f"{_IMAGES:,} or {_FEW_IMAGES}, and models that look for damaged regions, which takes tens of milliseconds a "
-    f"picture, on at most {_IMAGES:,}.",
+    f"{max(filter(None, _COUNTS.values())):,} to {_FEW_IMAGES}; models that look for damaged regions, which takes tens "
+    f"of milliseconds a picture, on {_SEARCHED['noise']} noisy ones.",
     "Autoencoders that denoise learn from clean targets and fresh damage every epoch; all others in a reading see the "
     "same damaged pictures and nothing else. Filters are tuned on clean validation pictures, for each damage anew.",
     f"“{SAME_RULE}” is trained as SAG-VAE and may distrust values as it does, without a graph: what it puts "
@@ -104,34 +106,34 @@ def task_name(dataset: str, what: str) -> str:
 
 
 def plan(datasets: Sequence[str], seeds: Sequence[int], quick: bool = False) -> Iterator[Cell]:
-    """All cells, what the claims rest on first: every seed of the main comparison before any variant."""
-    variants = [method for method in METHODS if method.startswith("tried: ")]
-    main = {_NOISE: (OURS, f"{OURS}, decoder alone", MODELS["identity"], MODELS["dae"], MODELS["mlp_vae"]),
-            _WHITE: (OURS, f"{OURS}, decoder alone", MODELS["identity"], SAME_RULE),
-            _CLEAN: (OURS, f"{OURS}, decoder alone", MODELS["identity"])}
-    chapters = [[(method, setting) for setting, methods in main.items() for method in methods],
-                [(MODELS["conv_dae"], _NOISE)],
-                [(SAME_RULE, _NOISE), (SAME_RULE, _CLEAN), (MODELS["dae"], _WHITE)],
-                [] if quick else [(method, _NOISE) for method in variants],
-                [] if quick else [(method, setting) for setting in ("trained on black blocks",
-                                                                    "trained on random blocks")
-                                  for method in (OURS, MODELS["identity"])]]
-    for number, chapter in enumerate(chapters):
-        for seed in seeds:
+    """All cells, what the claims rest on first: the main comparisons before any variant."""
+    identity, mlp_vae, dae, conv_dae = (MODELS[role] for role in ("identity", "mlp_vae", "dae", "conv_dae"))
+    alone = f"{OURS}, decoder alone"
+    noise = [(method, _NOISE) for method in (OURS, alone, identity, dae)]
+    masks = [(method, setting) for setting in (_WHITE, _CLEAN) for method in (OURS, alone, identity)]
+    beside = [(SAME_RULE, _WHITE), (SAME_RULE, _CLEAN), (SAME_RULE, _NOISE), (mlp_vae, _NOISE), (dae, _WHITE)]
+    variants = [(method, _NOISE) for method in METHODS if method.startswith("tried: ")]
+    other_blocks = [(method, setting) for setting in ("trained on black blocks", "trained on random blocks")
+                    for method in (OURS, identity)]
+    first, rest = seeds[:1], seeds[1:]
+    steps = [(noise, first), (masks, first), (noise, rest), (beside, first), ([(conv_dae, _NOISE)], seeds),
+             (masks, rest), (beside, rest)]
+    for methods, chosen in steps if quick else [*steps, (variants, seeds), (other_blocks, seeds)]:
+        for seed in chosen:
             for name in datasets:
-                if number == 0:
-                    yield from _untrained(name, seed, quick, tuple(main))
-                for method, setting in chapter:
+                for method, setting in methods:
                     yield from _trained(name, method, setting, seed, quick)
-                if number == 1:
+                if methods is noise:
+                    yield from _untrained(name, seed, quick)
+                if methods is beside:
                     yield from _curves(name, seed, quick)
 
 
-def _untrained(name: str, seed: int, quick: bool, settings: Sequence[str]) -> Iterator[Cell]:
+def _untrained(name: str, seed: int, quick: bool) -> Iterator[Cell]:
     for what in DAMAGES:
         for method in (INPUT, *FILTERS):
             yield Cell(task_name(name, what), method, "", seed, quick)
-    for setting in settings:
+    for setting in (_NOISE, _WHITE, _CLEAN):
         for what in DAMAGES:
             yield Cell(task_name(name, what), MEAN_IMAGE, setting, seed, quick)
 
@@ -184,7 +186,7 @@ def measure(cell: Cell, test_images: int | None = None) -> Measured:
         lit = (pictures(name, "undamaged", "validation", cell.seed, None).clean > 0).any(0)[:, 0]
         return Measured(edge_distances(model.model.edge_posterior, DATASETS[name].image_shape, lit))
     searched = own is not None and isinstance(model.model, SAGVAE) and model.model.searches_regions
-    counts = [_COUNTS.get(what, _FEW_IMAGES), _IMAGES if searched else None, test_images]
+    counts = [_COUNTS.get(what, _FEW_IMAGES), _SEARCHED.get(what) if searched else None, test_images]
     shown = pictures(name, what, "test", cell.seed, min((count for count in counts if count), default=None))
     repaired = repairer(name, what, cell.method, cell.setting, cell.seed, cell.quick)(shown.damaged)
     scores = summarise(reconstruction_scores(repaired, shown.clean, DATASETS[name].image_shape, shown.damaged))

@@ -1,4 +1,4 @@
-"""The README's tables of relations and of noisy sampling, read from the records in ``assets/studies``.
+"""The README's tables of relations, repaired images and noisy sampling, read from the records in ``assets/studies``.
 
     python -m sagvae_core.studies.tables    write them between the README's markers
 """
@@ -14,6 +14,7 @@ from ..data import DATASETS
 from ..presets import MODELS
 from ..runs import shipped_folder
 from .classifier import DATASET_NAMES
+from .image_tables import images_text
 from .karate import GENERATORS, KNOWN
 from .noisy_sampling import PAPER_COUNT, ROLES, SAMPLERS, task_name
 from .reading import read_record, table
@@ -21,6 +22,7 @@ from .suite import BASELINES, OURS, TRIED, UNSTOPPED
 
 REFERENCE_SIZE = "40 nodes, 1000 rows"  # the README's example; all others are in the record and on the Evidence page
 START, END = "<!-- relations:", "<!-- /relations -->"
+IMAGES_START, IMAGES_END = "<!-- images:", "<!-- /images -->"
 SAMPLING_START, SAMPLING_END = "<!-- sampling:", "<!-- /sampling -->"
 _PAPER_PLACE = 3  # of the paper's number among a model's settings, whatever the size of its code
 
@@ -30,6 +32,12 @@ def relations(folder: Path) -> str:
     texts = (("karate", karate_text), ("graphs", graphs_text), ("suite", suite_text))
     parts = [text(read_record(path)) for name, text in texts if (path := folder / f"{name}.json").is_file()]
     return "\n\n".join(parts)
+
+
+def images(folder: Path) -> str:
+    """The Markdown of repaired images if they have a record in ``folder``."""
+    path = folder / "images.json"
+    return images_text(read_record(path)) if path.is_file() else ""
 
 
 def sampling(folder: Path) -> str:
@@ -171,7 +179,8 @@ def _size(task: str) -> str:
 def write_readme(readme: Path, folder: Path) -> None:
     """Replace what stands between the README's markers."""
     text = readme.read_text(encoding="utf-8")
-    for first, last, table_text in ((START, END, relations(folder)), (SAMPLING_START, SAMPLING_END, sampling(folder))):
+    for first, last, table_text in ((START, END, relations(folder)), (IMAGES_START, IMAGES_END, images(folder)),
+                                    (SAMPLING_START, SAMPLING_END, sampling(folder))):
         start, end = text.index("\n", text.index(first)) + 1, text.index(last)
         text = text[:start] + "\n" + table_text + "\n\n" + text[end:]
     readme.write_text(text, encoding="utf-8")
@@ -191,4 +200,4 @@ def _cell(value: tuple | None) -> str:
 if __name__ == "__main__":
     studies = shipped_folder().parent / "studies"
     write_readme(studies.parents[1] / "README.md", studies)
-    print(relations(studies), sampling(studies), sep="\n\n")
+    print(relations(studies), images(studies), sampling(studies), sep="\n\n")
