@@ -18,6 +18,7 @@ from .errors import expected
 from .regions import Candidates, find_regions
 
 _RATE_RANGE = (0.005, 0.9)  # of a row's own outliers: never so sure of either that one value could not be damaged
+_CPU_ROWS, _ROWS = 64, 1024  # at once: 784 nodes of more rows leave a core's cache, which costs half as much again
 _PRIOR_VALUES = 20.0  # the training data's outlier levels count as much as this many damaged values of the row
 
 
@@ -92,6 +93,13 @@ def restore(completion: NodeCompletion, x: Tensor, candidates: Candidates | None
     if x.ndim != 2 or not 0 <= float(x.min()) <= float(x.max()) <= 1:
         raise expected("x", "rows (B, N) with values from 0 to 1", f"shape {tuple(x.shape)}, "
                        f"{float(x.min()):.3g} to {float(x.max()):.3g}", "Scale the rows as the training data were.")
+    size = _CPU_ROWS if x.device.type == "cpu" else _ROWS
+    parts = [_restore(completion, part, candidates, folds, rounds) for part in x.split(size)]
+    return Restoration(*(torch.cat([getattr(part, name) for part in parts]) for name in ("clean", "trust", "mean")))
+
+
+def _restore(completion: NodeCompletion, x: Tensor, candidates: Candidates | None, folds: int,
+             rounds: int) -> Restoration:
     groups = fold_of_nodes(x.shape[1], folds, x.device)
     trust, rate, levels = torch.ones_like(x), completion.outlier_rate.clamp(*_RATE_RANGE), None
     if candidates is not None:
