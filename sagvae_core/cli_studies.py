@@ -20,16 +20,19 @@ def study() -> None:
 @study.command("kl-weight")
 @click.option("--dataset", default="mnist", show_default=True, type=click.Choice(["digits", "mnist", "fashion"]))
 @click.option("--model", default="identity", show_default=True, type=click.Choice(["identity", "mlp_vae"]))
-@click.option("--rows", default=5000, show_default=True, type=click.IntRange(100), help="Training rows.")
+@click.option("--damage", default="noise", show_default=True, type=click.Choice(["noise", "block", "none"]),
+              help="What it learns from; none is measured on masked images.")
+@click.option("--rows", default=20_000, show_default=True, type=click.IntRange(100), help="Training rows.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Default: assets/studies/kl-weight-DATASET-MODEL.json.")
-def kl_weight(dataset: str, model: str, rows: int, seed: int, out: Path | None) -> None:
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Default: assets/studies/kl-weight-DATASET-MODEL-DAMAGE.json.")
+def kl_weight(dataset: str, model: str, damage: str, rows: int, seed: int, out: Path | None) -> None:
     """Tune a baseline's KL weight on clean validation images."""
     from .checkpoint import write_json
     from .studies.kl_weight import tune_kl_weight
     from .studies.record import check_out
 
-    out = out or shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}.json"
+    out = out or shipped_folder().parent / "studies" / f"kl-weight-{dataset}-{model}-{damage}.json"
     check_out(out, "kl-weight")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +43,7 @@ def kl_weight(dataset: str, model: str, rows: int, seed: int, out: Path | None) 
     def show(row: dict[str, Any]) -> None:
         click.echo(f"{row['setting']:28} MSE to clean {row['mean']:.4f}")
 
-    record = tune_kl_weight(dataset, model, rows, seed, show)
+    record = tune_kl_weight(dataset, model, damage, rows, seed, show)
     write_json(out, record)
     click.echo("Chosen: {likelihood}, KL(z) x {kl_z_weight:g}".format(**record["chosen"]))
     click.echo(out)

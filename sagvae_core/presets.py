@@ -46,24 +46,21 @@ class _ImageRecipe:
     epochs: tuple[int, ...]  # of the warm start's stages, and of the robust likelihood
     kl_z: tuple[float, ...]  # the graph forms under a low weight, noise is dropped under a higher one
     reference_epochs: int
-    identity_kl_z: float  # the baselines' settings are the best of `sagvae study kl-weight`
-    identity_likelihood: str
+    # The baselines' settings are the best of `sagvae study kl-weight`; A = I has one for each reading.
+    identity: dict[str, tuple[str, float]]  # by the damage of the training data: likelihood, weight
     mlp_vae_kl_z: float
     attention: tuple[int, ...] = ()
-    # A = I: the epochs its KL weight was chosen with; empty or None, as SAG-VAE.
-    identity_rows: int | None = None
-    identity_epochs: tuple[int, ...] = ()
     completion_epochs: tuple[int, int] = (1, 1)  # everything but what is hidden in sight; then what is trusted
 
 
 _IMAGES = {
     # 16 of 64 noisy pixels are the paper's share of 200 in 784.
-    "digits": _ImageRecipe(16, 0.1, None, (12, 8, 20), (0.1, 0.2, 0.4), 150, 1.0, "robust", 0.3, attention=(1, 2),
-                           completion_epochs=(20, 20)),
-    "mnist": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30, 0.5, "bernoulli", 0.1,
-                          identity_rows=10_000, identity_epochs=(2, 1, 2)),
-    "fashion": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30, 1.0, "robust", 0.03,
-                            identity_rows=10_000, identity_epochs=(2, 1, 2)),
+    "digits": _ImageRecipe(16, 0.1, None, (12, 8, 20), (0.1, 0.2, 0.4), 150, {"uniform": ("robust", 1.0)}, 0.3,
+                           attention=(1, 2), completion_epochs=(20, 20)),
+    "mnist": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30,
+                          dict.fromkeys(("uniform", "block", "none"), ("bernoulli", 0.5)), 0.1),
+    "fashion": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30,
+                            {"uniform": ("bernoulli", 0.3), "block": ("robust", 0.3), "none": ("bernoulli", 0.1)}, 0.03),
 }
 
 
@@ -133,7 +130,7 @@ def _image(dataset: str, model: str, latent: str, seed: int, data_seed: int, dam
     if latent != "per_node":
         raise expected("latent", f"'per_node' on {dataset!r}", repr(latent), "As in the paper's image experiments.")
     identity = model == "identity"
-    data = DataConfig(name=dataset, seed=data_seed, train_rows=recipe.identity_rows if identity else recipe.train_rows,
+    data = DataConfig(name=dataset, seed=data_seed, train_rows=recipe.train_rows,
                       perturb_each_epoch=model in ("dae", "conv_dae"),
                       perturbation=PerturbationConfig("uniform", pixels=recipe.noisy_pixels))
     if model in REFERENCES:
@@ -145,15 +142,15 @@ def _image(dataset: str, model: str, latent: str, seed: int, data_seed: int, dam
                             # weights shared by all pixels stand larger steps: the error is a fifth to a third less
                             learning_rate=4e-3 if convolutional else 1e-3, constant_share=0.6, final_rate=0.05)
         return data, config, TrainConfig(stages=(stage,), batch_size=128, patience=8, seed=seed)
+    likelihood, identity_kl_z = recipe.identity.get(_kind(damage), recipe.identity["uniform"])
     sagvae = ModelConfig(
         num_nodes=info.num_nodes, graph="identity" if identity else "learned", edge_prior=recipe.edge_prior,
         edge_regulariser="density", edge_logit_scale=20.0, hidden=(16, 16), node_bias=True,
         attention=() if identity else recipe.attention,
-        likelihood=recipe.identity_likelihood if identity else "robust", initial_scale=0.15,
+        likelihood=likelihood if identity else "robust", initial_scale=0.15,
         completion=None if identity else _completion(damage))
-    epochs = recipe.identity_epochs if identity and recipe.identity_epochs else recipe.epochs
-    weights = (recipe.identity_kl_z,) * len(epochs) if identity else recipe.kl_z
-    *warm, last = zip(epochs, weights, strict=True)
+    weights = (identity_kl_z,) * len(recipe.epochs) if identity else recipe.kl_z
+    *warm, last = zip(recipe.epochs, weights, strict=True)
     stages = (*(StageConfig(epochs=length, likelihood="bernoulli", kl_z_weight=weight, kl_graph_weight=2e-4)
                 for length, weight in warm),
               StageConfig(epochs=last[0], kl_z_weight=last[1], kl_graph_weight=2e-4, constant_share=0.6,
@@ -166,16 +163,24 @@ def _image(dataset: str, model: str, latent: str, seed: int, data_seed: int, dam
 _REGIONS = ("block", "blocks", "rotated", "stripes")  # damage that comes in pieces
 
 
+def _kind(damage: str) -> str:
+    """Which of three recipes: "uniform" for values here and there, "block" for pieces, "none"."""
+    return "block" if damage in _REGIONS else "none" if damage == "none" else "uniform"
+
+
 def _completion(damage: str) -> CompletionConfig:
-    if damage in (*_REGIONS, "none"):
-        return CompletionConfig(damage="none" if damage == "none" else "regions", initial_outlier_rate=0.02)
+    match _kind(damage):
+        case "block":
+            return CompletionConfig(damage="regions", initial_outlier_rate=0.02)
+        case "none":
+            return CompletionConfig(damage="none", initial_outlier_rate=0.02)
     return CompletionConfig()
 
 
 def _completion_stages(recipe: _ImageRecipe, damage: str) -> tuple[StageConfig, ...]:
     """Hidden nodes here and there suffice against noise; whoever is to fill in regions has to see regions hidden."""
     first, second = recipe.completion_epochs
-    if damage in (*_REGIONS, "none"):
+    if _kind(damage) != "uniform":
         return (StageConfig(epochs=first + second, objective="completion", learning_rate=3e-3, warmup_steps=50,
                             constant_share=0.6, final_rate=0.05, hide_share=0.15, hide_regions=2),)
     trusting = StageConfig(epochs=second, objective="completion", learning_rate=3e-3, warmup_steps=50,
