@@ -5,6 +5,7 @@ Keys are names and numbers. A person's own pictures come as bytes, 784 of them e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +15,10 @@ import torch
 from dashboard import resources
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import reconstruction_scores, summarise
+from sagvae_core.model import SAGVAE
 from sagvae_core.perturbations import perturb
 
-BATCH = 64  # held-out images behind every averaged number
+BATCH, FEW = 64, 16  # held-out images behind every averaged number; few where a model takes long for each
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,18 @@ def pictures(key: str, damage: PerturbationConfig, seed: int, shown: Shown, repa
                     [{name: float(value[row]) for name, value in values.items()} for row in range(len(original))])
 
 
+def batch(keys: Iterable[str]) -> int:
+    """How many images the averages of these models are over: the same for all of them."""
+    models = (resources.model(key) for key in keys)
+    return FEW if any(isinstance(model, SAGVAE) and model.searches_regions for model in models) else BATCH
+
+
 @st.cache_data(max_entries=4000, show_spinner=False)
-def mean_scores(key: str, damage: PerturbationConfig, seed: int, repair: bool = True) -> dict[str, float]:
-    """The mean of every score over the BATCH first test images; without ``repair`` of the damaged ones themselves."""
+def mean_scores(key: str, damage: PerturbationConfig, seed: int, count: int = BATCH,
+                repair: bool = True) -> dict[str, float]:
+    """The mean of every score over the ``count`` first test images; without ``repair`` of the damaged ones."""
     data = resources.dataset(key)
-    original = data.test.clean[:BATCH]
+    original = data.test.clean[:count]
     return summarise(reconstruction_scores(_answer(key, original, damage, seed, repair), original, data.image_shape))
 
 

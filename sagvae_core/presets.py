@@ -60,7 +60,8 @@ _IMAGES = {
     "mnist": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30,
                           dict.fromkeys(("uniform", "block", "none"), ("bernoulli", 0.5)), 0.1),
     "fashion": _ImageRecipe(200, 0.02, None, (1, 1), (0.1, 0.15), 30,
-                            {"uniform": ("bernoulli", 0.3), "block": ("robust", 0.3), "none": ("bernoulli", 0.1)}, 0.03),
+                            {"uniform": ("bernoulli", 0.3), "block": ("robust", 0.3), "none": ("bernoulli", 0.1)},
+                            0.03),
 }
 
 

@@ -11,6 +11,7 @@ from sagvae_core.data import DATASETS
 
 DARK = parts.is_dark()
 ORDER = {role: place for place, role in enumerate(("identity", "sagvae", "mlp_vae", "dae", "conv_dae"))}  # of the rows
+FAMILIES = dict.fromkeys(("block", "blocks", "rotated", "stripes"), "block")  # who has learned from such damage
 # Pictures side by side and their size in CSS pixels; fewer and larger ones for the back of a room.
 USUAL, PRESENTED = (10, 96), (8, 118)
 # Not a style sheet alone: Streamlit would keep that beyond the run that asked for it.
@@ -68,7 +69,7 @@ def lab(name: str, members: list[RunInfo]) -> None:
     with st.skeleton(height=640):  # the first time the data are read
         clean = spoiled.clean(lead.key, shown)
     damage = damage_controls.choose_settings(kind, clean[0].reshape(shape), usual)
-    chosen, errors = choose_models(name, members, present, mine)
+    chosen, errors = choose_models(name, members, kind, present, mine)
     seed = state.get(state.DRAW, 0)
     tiles = st.container()  # filled after the pictures: these are what a person waits for
     answers = [Answer("Perturbed, as it is", lead.key, spoiled.pictures(lead.key, damage, seed, shown, repair=False))]
@@ -83,12 +84,13 @@ def lab(name: str, members: list[RunInfo]) -> None:
                     rows.append(pictures.Row("error", answers[-1].pictures.images - clean, errors=True))
     rows.append(pictures.Row("Original", clean))
     st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=size, large=present))
-    means = [spoiled.mean_scores(answer.key, damage, seed, answer.repaired) for answer in answers]
+    batch = spoiled.batch(answer.key for answer in answers if answer.repaired)
+    means = [spoiled.mean_scores(answer.key, damage, seed, batch, answer.repaired) for answer in answers]
     with tiles:
-        below.averages(answers, means)
+        below.averages(answers, means, batch)
     with st.container(key="lab_more"):
-        below.take_away(name, damage, seed, rows, answers, means, shape)
-        below.sweep(damage, answers, shape)
+        below.take_away(name, damage, seed, rows, answers, means, batch, shape)
+        below.sweep(damage, answers, batch, shape)
 
 
 def choose_source() -> str:
@@ -107,12 +109,15 @@ def choose_own(count: int) -> Shown | None:
     return Shown(own=own[:count])
 
 
-def choose_models(name: str, members: list[RunInfo], present: bool, mine: bool) -> tuple[list[RunInfo], bool]:
+def choose_models(name: str, members: list[RunInfo], kind: str, present: bool,
+                  mine: bool) -> tuple[list[RunInfo], bool]:
     """The models to compare, whether to show their errors, and the buttons beside."""
-    with st.container(key="lab_models"):
+    family = next((info.family for info in members if info.shipped and info.family == f"{name}-{FAMILIES.get(kind)}"),
+                  name)
+    with st.container(key="lab_models"):  # what was picked for masks is not what was picked for noise
         picked = st.pills("Models", [info.name for info in members], selection_mode="multi",
-                          default=_usual(members), format_func={info.name: info.short for info in members}.get,
-                          key=f"models_{name}")
+                          default=_usual(members, family), key=f"models_{family}",
+                          format_func={info.name: info.short for info in members}.get)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:", shortcut="N",
                   help="New damage on the same images.")
@@ -131,9 +136,10 @@ def choose_models(name: str, members: list[RunInfo], present: bool, mine: bool) 
     return [info for info in members if info.name in picked], errors
 
 
-def _usual(members: list[RunInfo]) -> list[str]:
+def _usual(members: list[RunInfo], family: str) -> list[str]:
     """The paper's pair, VAE and SAG-VAE, where both are there."""
-    pair = [info.name for info in members if info.shipped and info.usual and info.role in ("identity", "sagvae")]
+    pair = [info.name for info in members if info.shipped and info.family == family
+            and info.role in ("identity", "sagvae")]
     return pair or [members[0].name]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from reading import picture_rows, sound
+from reading import picture_rows, sound, words
 
 from dashboard import damage_controls, spoiled, state
 from sagvae_core.data import dataset_available
@@ -50,6 +50,20 @@ def test_every_kind_damages_and_its_control_changes_how(open_page, kind):
 def test_a_link_without_a_value_shows_the_usual(open_page, key):
     app = lab(open_page, **{key: ""})
     assert picture_rows(app)
+
+
+@pytest.mark.skipif(not dataset_available("mnist"), reason="no mnist files: set SAGVAE_DATA")
+def test_masks_are_first_shown_to_those_who_learned_from_masks(open_page):
+    app = lab(open_page, data="mnist")
+    assert set(app.pills(key="models_mnist").value) == {"mnist-identity", "mnist-sagvae"}
+    assert f"Means over {spoiled.BATCH} held-out images" in words(app)
+    app.segmented_control(key="kind").set_value("rotated").run()
+    sound(app)
+    assert set(app.pills(key="models_mnist-block").value) == {"mnist-block-identity", "mnist-block-sagvae"}
+    assert f"Means over {spoiled.FEW} held-out images" in words(app), "who looks for regions takes long for each"
+    app.pills(key="models_mnist-block").set_value(["mnist-sagvae"]).run()
+    sound(app)
+    assert f"Means over {spoiled.BATCH} held-out images" in words(app)
 
 
 def test_nothing_to_repair_is_no_loss(open_page):

@@ -73,7 +73,7 @@ def test_scores_are_those_of_the_shown_and_of_the_batch(keys):
     np.testing.assert_allclose(answer.images, repaired.flatten(1).numpy(), atol=1e-6)
     assert answer.scores[4]["mse_clean"] == pytest.approx(
         float(reconstruction_scores(repaired, original, (8, 8))["mse_clean"][4]), rel=1e-5)
-    mean, untouched = (spoiled.mean_scores(keys[0], NOISE, 0, repair) for repair in (True, False))
+    mean, untouched = (spoiled.mean_scores(keys[0], NOISE, 0, repair=repair) for repair in (True, False))
     batch = resources.dataset(keys[0]).test.clean[:spoiled.BATCH]
     from sagvae_core.perturbations import perturb
 
