@@ -39,9 +39,9 @@ def _on_noise(record: Record) -> list[Headline]:
         if ours is not None and others:
             best = max(others, key=lambda line: line.values["ssim"][0])
             mean, reference = ours.values["ssim"][0], best.values["ssim"][0]
-            return [Headline(f"Noisy {title}, SSIM", mean, mean - reference, f"vs {best.label}",
-                             f"Similarity to the clean pictures, which SAG-VAE never saw: {text(ours.values['ssim'])}. "
-                             f"{best.label}: {text(best.values['ssim'])}.")]
+            return [Headline("Noisy images, SSIM", mean, mean - reference, f"vs {best.label}",
+                             f"{title}: similarity to the clean pictures, which SAG-VAE never saw: "
+                             f"{text(ours.values['ssim'])}. {best.label}: {text(best.values['ssim'])}.")]
     return []
 
 

@@ -60,7 +60,7 @@ def show(record: Record) -> None:
 
 def _select(label: str, options: list[str], key: str, **settings) -> str:
     state.fit_to(key, options)
-    return st.selectbox(label, options, key=key, bind="query-params", width=240, **settings)
+    return st.selectbox(label, options, key=key, bind="query-params", width=220, **settings)
 
 
 def _drawn(title: str, what: str, setting: str | None) -> None:
@@ -84,7 +84,7 @@ def _drawn(title: str, what: str, setting: str | None) -> None:
         rows = [pictures.Row("Damaged", given.images)]
         rows += [pictures.Row(info.short, spoiled.pictures(info.key, spoil, 0, SHOWN).images) for info in models]
         rows.append(pictures.Row("Original", spoiled.clean(lead, SHOWN)))
-        html = pictures.comparison_grid(rows, DATASETS[name].image_shape, dark=parts.is_dark(), size=84)
+        html = pictures.comparison_grid(rows, DATASETS[name].image_shape, dark=parts.is_dark(), size=100)
     st.html(html)
     st.caption("The first ten test pictures and the shipped models, as they come. The Robustness page has all damage, "
                "live.")

@@ -94,7 +94,7 @@ def run_study(name: str, cells: Iterable[Cell], measure: Callable[[Cell], Measur
               "seconds": round(sum(entry["seconds"] for entry in entries.values()), 1),
               "rows": aggregate({cell: entry["metrics"] for cell, entry in entries.items()}, worst)
               + [{key: row[key] for key in ROW} for row in paper]}
-    if said := [*([notes] if isinstance(notes, str) else notes or ()), *problems]:
+    if said := [*problems, *([notes] if isinstance(notes, str) else notes or ())]:
         record["notes"] = said
     write_json(out, record)
     if not missing:

@@ -54,7 +54,7 @@ def test_the_study_of_images_renders(open_page, studies, theme):
     names = list(table_of_noise.index)
     assert names[:2] == ["SAG-VAE", "SAG-VAE, decoder alone"] and names[-1].startswith("Tried: ")
     assert names.index("Denoising autoencoder") < names.index("Median filter") < names.index("Input unchanged")
-    assert metric(app, "Noisy Small digits, SSIM") == pytest.approx(
+    assert metric(app, "Noisy images, SSIM") == pytest.approx(
         table(record, "ssim")["Small digits, noise"]["SAG-VAE", "trained on noise"][0], abs=5e-4)
 
 
