@@ -116,7 +116,7 @@ class NodeCompletion(nn.Module):
         self.level_bias = nn.Parameter(torch.zeros(num_nodes, len(self.levels)))
         self.outlier_logit = nn.Parameter(torch.logit(torch.tensor(config.initial_outlier_rate)))
         if config.damage == "regions":
-            self.outlier_levels = nn.Parameter(self.any_damage.log() / _LOGIT_PACE)
+            self.region_kinds = nn.Parameter(torch.zeros(len(self.levels) + 1))
             self.region_logit = nn.Parameter(torch.logit(torch.tensor(config.initial_region_rate)))
             self.region_share_logit = nn.Parameter(torch.zeros(()))
         self._pairs = Remembered()
@@ -153,10 +153,18 @@ class NodeCompletion(nn.Module):
         return torch.full((), 0.5, device=self.embedding.device)
 
     @property
+    def log_region_kinds(self) -> Tensor:
+        """log probability of what a damaged region looks like: each of the L levels all over, or noise; (L + 1,)."""
+        if self.config.damage == "regions":
+            return log_softmax(_LOGIT_PACE * self.region_kinds, 0)
+        return self.levels.width.new_full((len(self.levels) + 1,), 1 / (len(self.levels) + 1)).log()
+
+    @property
     def log_outlier_levels(self) -> Tensor:
         """log probability of every level when a value is damaged, (L,)."""
         if self.config.damage == "regions":
-            return log_softmax(_LOGIT_PACE * self.outlier_levels, 0)
+            kinds = self.log_region_kinds.exp()
+            return (kinds[:-1] + kinds[-1] * self.levels.width).log()
         return (self.levels.width if self.config.damage == "scattered" else self.any_damage).log()
 
     @property
@@ -196,11 +204,12 @@ class NodeCompletion(nn.Module):
 
         Args:
             hidden: bool (B, N), nodes that are damaged each by itself.
-            regions: bool (B, R, N), hidden too; with damage="regions" one is damaged as a whole or not at all, in a
-                share of its nodes. One joint choice for all its nodes explains a block far better than one choice a
+            regions: bool (B, R, N), hidden too; with damage="regions" one is damaged as a whole or not at all
+                (:meth:`region_gain`). One joint choice for all its nodes explains a block far better than one choice a
                 node, so damage is left to the outliers and the network does not learn to paint it.
         """
-        said = self.predict(x, visible)
+        # A lone outlier may be of any brightness: what regions look like is learned from regions alone.
+        said = self.predict(x, visible, self.any_damage.log() if self.config.damage == "regions" else None)
         mixture = torch.logaddexp(logsigmoid(-self.outlier_logit) + said.log_inlier,
                                   logsigmoid(self.outlier_logit) + said.log_outlier)
         if regions is not None and self.config.damage != "regions":
@@ -208,9 +217,35 @@ class NodeCompletion(nn.Module):
         if regions is None:
             return (mixture * hidden).sum(1) / hidden.sum(1).clamp_min(1)
         alone = hidden & ~regions.any(1)
-        damaged = torch.logaddexp(logsigmoid(-self.region_share_logit) + said.log_inlier,
-                                  logsigmoid(self.region_share_logit) + said.log_outlier)
         inside = regions.to(x.dtype)
-        whole = torch.logaddexp(logsigmoid(-self.region_logit) + torch.einsum("brn,bn->br", inside, said.log_inlier),
-                                logsigmoid(self.region_logit) + torch.einsum("brn,bn->br", inside, damaged))
+        undamaged = torch.einsum("brn,bn->br", inside, said.log_inlier)
+        damaged = undamaged + self.region_gain(x, said.log_inlier, inside).logsumexp(-1)
+        whole = torch.logaddexp(logsigmoid(-self.region_logit) + undamaged, logsigmoid(self.region_logit) + damaged)
         return ((mixture * alone).sum(1) + whole.sum(1)) / (alone.sum(1) + inside.sum((1, 2))).clamp_min(1)
+
+    def region_gain(self, x: Tensor, log_inlier: Tensor, inside: Tensor) -> Tensor:
+        """log p(kind) + log p(region | damage of that kind) - log p(region | undamaged), (B, R, L + 1) in nats.
+
+        A damaged region is one brightness all over or noise, in a share of its nodes; the others are as they were. One
+        brightness for all of them and not one for each: else whatever is hard to foretell would count as damage.
+
+        Args:
+            x: (B, N). log_inlier: (B, N), log p(x_i | undamaged).
+            inside: (B, R, N), how far each node counts in a region, from 0 to 1.
+        """
+        share, untouched = self.region_share.log(), torch.log1p(-self.region_share)
+        index = self.levels.index(x)
+        own = torch.logaddexp(untouched, share - log_inlier) - untouched  # what a value gains if it is of the kind
+        by_level = torch.zeros(*x.shape, len(self.levels), dtype=x.dtype, device=x.device).scatter(
+            -1, index[..., None], own[..., None])
+        noise = torch.logaddexp(untouched, share + self.levels.width.log()[index] - log_inlier) - untouched
+        gains = inside @ torch.cat([by_level, noise[..., None]], -1)
+        return self.log_region_kinds + untouched * inside.sum(-1, keepdim=True) + gains
+
+    def trust_in_region(self, x: Tensor, log_inlier: Tensor, kinds: Tensor) -> Tensor:
+        """p(x_i undamaged | its region is damaged), (B, N), given how probable each kind of damage is, (B, L + 1)."""
+        odds = (torch.log1p(-self.region_share) - self.region_share.log()) + log_inlier
+        index = self.levels.index(x)
+        noise = torch.sigmoid(odds - self.levels.width.log()[index])
+        same = kinds[:, :-1].gather(1, index)
+        return same * torch.sigmoid(odds) + kinds[:, -1:] * noise + (1 - same - kinds[:, -1:])

@@ -21,7 +21,8 @@ from sagvae_core.studies.images import image_rows, task_name
 IMAGE_ROLES = ("sagvae", "identity", "mlp_vae", "dae")
 EXPECTED = {"karate-sagvae", "karate-per-sample"} | {f"{name}-{role}" for name in ("digits", "mnist", "fashion")
                                                      for role in IMAGE_ROLES}
-EXPECTED |= {f"mnist-{damage}-{role}" for damage in ("block", "clean") for role in ("sagvae", "identity")}
+EXPECTED |= {f"{name}-{role}" for name in ("mnist-block", "mnist-clean", "fashion-block")
+             for role in ("sagvae", "identity")}
 RUNS = {run.name: run for run in list_runs(shipped_folder())}
 
 

@@ -19,9 +19,9 @@ COMMANDS: dict[str, list[str]] = {
     "karate-per-sample": [*_KARATE, "--latent", "per_sample"],
     **{f"{dataset}-{model}": ["--dataset", dataset, "--model", model]
        for dataset in ("digits", "mnist", "fashion") for model in ("sagvae", "identity", "mlp_vae", "dae")},
-    # The other two readings of "trained on MNIST and shown damage": on masked images alone, and on clean ones.
-    **{f"mnist-block-{model}": ["--dataset", "mnist", "--model", model, "--block", "7"]
-       for model in ("sagvae", "identity")},
+    # Other readings of "trained on images and shown damage": on masked images alone, and on clean ones.
+    **{f"{dataset}-block-{model}": ["--dataset", dataset, "--model", model, "--block", "7"]
+       for dataset in ("mnist", "fashion") for model in ("sagvae", "identity")},
     **{f"mnist-clean-{model}": ["--dataset", "mnist", "--model", model, "--set", "data.perturbation.kind=none"]
        for model in ("sagvae", "identity")},
 }

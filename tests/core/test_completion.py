@@ -117,7 +117,8 @@ def test_the_likelihood_is_the_hand_assembled_mixture_over_the_hidden_nodes():
 
 def test_what_damage_looks_like_before_any_is_seen():
     half = 0.5 * Levels(6).width + 0.5 / 8
-    for damage, levels in (("scattered", Levels(6).width), ("regions", half), ("none", half)):
+    kinds = (1 + Levels(6).width) / 9  # eight levels all over, and noise
+    for damage, levels in (("scattered", Levels(6).width), ("regions", kinds), ("none", half)):
         start = with_graph(dataclasses.replace(SMALL, damage=damage)).log_outlier_levels.exp().detach()
         assert torch.allclose(start, levels), damage
         assert start.sum() == pytest.approx(1)

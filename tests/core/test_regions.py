@@ -75,23 +75,57 @@ def test_a_region_is_damaged_as_a_whole_or_not_at_all():
     completion = NodeCompletion(N, dataclasses.replace(COMPLETION, damage="regions")).requires_grad_(False)
     completion.set_graph(grid())
     completion.region_share_logit.fill_(0.7)
+    completion.region_kinds.copy_(0.1 * torch.randn(9, generator=seeded(3)))
     x = torch.rand(2, N, generator=seeded(1))
+    x[0, :4] = 1.0  # half of a region is white
     regions = torch.zeros(2, 2, N, dtype=torch.bool)
     regions[:, 0, :5], regions[:, 1, 30:34] = True, True
     hidden = torch.zeros(2, N, dtype=torch.bool)
     hidden[:, 3], hidden[:, 100] = True, True  # the first lies in a region: it counts there alone
     visible = (~(hidden | regions.any(1))).float()
-    said = completion.predict(x, visible)
+    inlier = completion.predict(x, visible).log_inlier.exp()
+    levels = completion.levels
+    index, kinds = levels.index(x), completion.log_region_kinds.exp()
     rate, share, region_rate = (torch.sigmoid(logit) for logit in (
         completion.outlier_logit, completion.region_share_logit, completion.region_logit))
-    inlier, outlier = said.log_inlier.exp(), said.log_outlier.exp()
+    any_brightness = 0.5 * levels.width + 0.5 / 8
     for row in range(2):
-        alone = torch.log((1 - rate) * inlier[row, 100] + rate * outlier[row, 100])
-        whole = [torch.log((1 - region_rate) * inlier[row, place].prod()
-                           + region_rate * ((1 - share) * inlier[row, place] + share * outlier[row, place]).prod())
-                 for place in regions[row]]
+        alone = torch.log((1 - rate) * inlier[row, 100] + rate * any_brightness[index[row, 100]])
+        whole = []
+        for place in regions[row]:
+            undamaged = inlier[row, place]
+            damaged = 0.0
+            for kind, weight in enumerate(kinds):  # one brightness all over, or noise
+                looks = levels.width[index[row, place]] if kind == 8 else (index[row, place] == kind).float()
+                damaged = damaged + weight * ((1 - share) * undamaged + share * looks).prod()
+            whole.append(torch.log((1 - region_rate) * undamaged.prod() + region_rate * damaged))
         found = completion.log_likelihood(x, visible, hidden, regions)[row]
         assert found == pytest.approx((alone + sum(whole)).item() / 10, abs=1e-4)
+
+
+def test_trust_in_a_damaged_region_is_bayes_rule():
+    completion = NodeCompletion(N, dataclasses.replace(COMPLETION, damage="regions")).requires_grad_(False)
+    x = torch.rand(1, N, generator=seeded(1))
+    x[0, :20] = 1.0
+    log_inlier = -3 * torch.rand(1, N, generator=seeded(2))
+    kinds = torch.softmax(torch.randn(1, 9, generator=seeded(3)), -1)
+    trust = completion.trust_in_region(x, log_inlier, kinds)
+    index, share = completion.levels.index(x)[0], completion.region_share
+    for node in (0, 19, 50, 143):
+        looks = torch.cat([(torch.arange(8) == index[node]).float(), completion.levels.width[index[node]][None]])
+        undamaged = (1 - share) * log_inlier[0, node].exp()
+        expected = (kinds[0] * undamaged / (undamaged + share * looks)).sum().item()
+        assert trust[0, node] == pytest.approx(expected, abs=1e-5)
+
+
+def test_one_brightness_is_damage_and_many_are_none():
+    completion = NodeCompletion(N, dataclasses.replace(COMPLETION, damage="regions")).requires_grad_(False)
+    log_inlier = torch.full((2, N), -2.0)  # as hard to foretell here as there
+    x = torch.stack([torch.full((N,), 0.5), torch.rand(N, generator=seeded(1))])
+    inside = torch.zeros(2, 1, N)
+    inside[:, :, :25] = 1
+    plain, textured = completion.region_gain(x, log_inlier, inside).logsumexp(-1)[:, 0]
+    assert plain > 20 and textured < 10
 
 
 def test_candidates_cover_every_node_that_has_an_edge():
@@ -121,7 +155,7 @@ def test_blocks_are_found_and_repaired_by_who_never_saw_a_clean_picture(from_dam
     clean = pictures(60, 11)
     x, hit = with_block(clean, 12)
     found = from_damaged.restore(x[..., None])
-    assert found.trust[hit].mean() < 0.2 < 0.9 < found.trust[~hit].mean()
+    assert found.trust[hit].mean() < 0.25 < 0.9 < found.trust[~hit].mean()
     assert error(found.clean, clean) < 0.15 * error(x, clean)
     completion = from_damaged.completion
     assert completion.log_outlier_levels.argmax() == len(completion.levels) - 1  # it has learned that damage is white
