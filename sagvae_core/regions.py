@@ -20,7 +20,7 @@ from .neighbours import balls
 _HIDDEN = (9, 49, 81, 121)  # in training: 3 x 3, 7 x 7, 9 x 9, 11 x 11
 _SOUGHT = 100  # 10 x 10: what covers the damage finds it best; what is larger is found piece by piece
 _NEXT = 9  # between the middles of two balls lies a pixel, or none
-_COARSE = 25  # between those of two coarse ones two
+_COARSE = 4  # middles of coarse balls are as far apart as a ball reaches that is this many times smaller: 5 x 5
 _APART = 121  # around a ball's middle, where no other ball of the same pass may reach: it still sees its surroundings
 _LARGEST_SHARE = 4  # no region is more than a fourth of all nodes
 # Nodes that are near each other err together, so the odds of a region, a sum over its nodes, say more than there is to
@@ -34,33 +34,26 @@ _SHORTLIST = 8  # of a row's balls that are looked at closely
 class Candidates:
     """Balls that cover the graph, (R, N) bool: all of them, and a coarser cover to look through first.
 
-    ``coarse`` are indices of balls in groups that can be hidden in one pass; ``overlap`` (coarse balls, R) is the share
-    of nodes that two balls have in common.
+    ``coarse`` are indices of balls in groups that can be hidden in one pass.
     """
 
     inside: Tensor
     coarse: list[Tensor]
-    overlap: Tensor
     near: Tensor  # (N, N), the mean over a node and those next to it
 
     @classmethod
     def of(cls, edge_posterior: Tensor) -> Candidates:
         """Balls around middles that cover the graph. A node without edges is no region."""
-        near, spacing, inside, wide = balls(
-            edge_posterior, [_NEXT, _COARSE, *_limited([_SOUGHT], len(edge_posterior)), _APART])
+        sought, = _limited([_SOUGHT], len(edge_posterior))
+        near, spacing, inside, wide = balls(edge_posterior, [_NEXT, max(1, sought // _COARSE), sought, _APART])
         order = edge_posterior.sum(1).argsort(descending=True, stable=True)
         middles = _cover(order[near.sum(1)[order] > 1], near)
         coarse = _cover(middles, spacing)
         meets = (wide[coarse].float() @ inside[coarse].float().T) > 0
         groups = _apart(meets | meets.T)
-        common = inside[coarse].float() @ inside[middles].float().T
-        overlap = common / (inside[coarse].sum(1)[:, None] + inside[middles].sum(1) - common)
         place = {int(node): index for index, node in enumerate(middles)}
         coarse_at = torch.tensor([place[int(node)] for node in coarse], device=inside.device)
-        chosen = torch.cat([torch.tensor(group) for group in groups]) if groups else torch.zeros(0, dtype=torch.long)
-        return cls(inside[middles], [coarse_at[group] for group in groups], overlap[chosen.to(inside.device)],
-                   near.float() / near.sum(1)[:, None])
-
+        return cls(inside[middles], [coarse_at[group] for group in groups], near.float() / near.sum(1)[:, None])
 
     @property
     def least_price(self) -> float:
@@ -114,15 +107,16 @@ class _Search:
         return self.completion.region_gain(x, log_inlier, counted), log_inlier
 
     def promise(self) -> Tensor:
-        """Log odds of every ball, (B, R), as near as the coarse balls tell: by what it has in common with them."""
-        every, scores = torch.arange(len(self.x), device=self.x.device), []
+        """Log odds of every ball, (B, R), as near as the coarse balls tell: each value as strange as it is with any of
+        them hidden."""
+        strangest = torch.zeros_like(self.x)
         for group in self.candidates.coarse:
             inside = self.candidates.inside[group]
-            gains, _ = self.gains(every, inside.any(0), inside.expand(len(every), -1, -1))
-            scores.append(gains.logsumexp(-1))
-        if not scores:
-            return self.x.new_zeros(len(self.x), 0)
-        return (torch.cat(scores, 1)[:, :, None] * self.candidates.overlap).amax(1)
+            hidden = inside.any(0)
+            log_inlier = self.completion.predict(self.x, ~hidden * self.trust).log_inlier
+            strangest = torch.where(hidden, strangest.minimum(log_inlier), strangest)
+        inside = self.candidates.inside.to(self.x.dtype).expand(len(self.x), -1, -1)
+        return self.completion.region_gain(self.x, strangest, inside).logsumexp(-1)
 
     def best(self, rows: Tensor, shortlist: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of each row's ``shortlist`` (rows, S) the best ball's log odds (rows,), its nodes and trust in them."""

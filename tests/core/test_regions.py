@@ -36,10 +36,10 @@ def grid() -> torch.Tensor:
 
 
 def pictures(count: int, seed: int) -> torch.Tensor:
-    """A grey cross through a random pixel on black, (count, N): what is hidden can be told from the rest."""
+    """A mottled cross through a random pixel on black, (count, N): where it is can be told from the rest."""
     generator = seeded(seed)
     middle = torch.randint(1, SIDE - 1, (count, 1, 2), generator=generator)
-    level = 0.3 + 0.4 * torch.rand(count, 1, generator=generator)
+    level = 0.3 + 0.4 * torch.rand(count, N, generator=generator)
     return torch.where((places()[None] == middle).any(-1), level, 0.0)
 
 
@@ -136,8 +136,6 @@ def test_candidates_cover_every_node_that_has_an_edge():
     groups = candidates.coarse
     assert torch.cat(groups).unique().numel() == sum(map(len, groups)) <= len(candidates.inside)
     assert candidates.inside[torch.cat(groups)].any(0)[1:].float().mean() > 0.95  # the first look, not the last
-    assert candidates.overlap.shape == (sum(map(len, groups)), len(candidates.inside))
-    assert candidates.overlap.max() == 1 and candidates.overlap.min() >= 0
     for group in groups:  # two of a pass have nothing in common
         assert candidates.inside[group].sum(0).max() == 1
     assert set(candidates.inside.sum(1).tolist()) == {N // 4}  # 7 x 7 pixels, but no more than a fourth of a picture
@@ -158,7 +156,8 @@ def test_blocks_are_found_and_repaired_by_who_never_saw_a_clean_picture(from_dam
     assert found.trust[hit].mean() < 0.25 < 0.85 < found.trust[~hit].mean()
     assert error(found.clean, clean) < 0.15 * error(x, clean)
     completion = from_damaged.completion
-    assert completion.log_outlier_levels.argmax() == len(completion.levels) - 1  # it has learned that damage is white
+    looks = completion.log_outlier_levels.exp()  # it has learned that damage is white; black all over is common anyway
+    assert looks[-1] > 0.3 and looks[1:-1].max() < 0.1
     assert torch.sigmoid(completion.region_logit) < 0.5
     assert completion.region_price == -completion.region_logit
 
