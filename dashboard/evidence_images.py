@@ -16,7 +16,8 @@ from dashboard.evidence_tables import METHOD, RUNS, strong
 EDGES, TRAINING, UNDAMAGED = "learned edges", "during training", "undamaged"
 _METRICS = {"mse_clean": ("MSE", "Mean squared error to the clean pictures, over held-out test pictures. Lower is "
                           "better.", 4, -1),
-            "psnr": ("PSNR (dB)", "Peak signal-to-noise ratio to the clean pictures. Higher is better.", 1, 1),
+            "psnr": ("PSNR (dB)", "Peak signal-to-noise ratio to the clean pictures, mean over them; "
+                     "100 for an exact copy. Higher is better.", 1, 1),
             "ssim": ("SSIM", "Structural similarity to the clean pictures. Higher is better.", 3, 1),
             "mse_perturbed": ("MSE to damaged", "Mean squared error to the pictures as they were given. 0 is a copy of "
                               "the damage.", 4, 0)}
@@ -25,6 +26,7 @@ EXPLAINED = {title: words for title, words, _, _ in _METRICS.values()} | {
     IMAGES: "Test pictures behind each run.", RUNS: "Trainings, each with damage of its own."}
 # What a task's models learn from if nothing else is asked for; other blocks go with the white one.
 _USUAL = {"noise": "trained on noise", "less noise": "trained on noise", UNDAMAGED: "trained on clean images"}
+_BY_TRAINING = ("SAG-VAE", "VAE (A = I)")
 _TRIVIAL = ("Input unchanged", "Mean training image")
 _CLEAN_TARGETS = ("Denoising autoencoder", "Convolutional DAE")
 _PAPER = {
@@ -94,14 +96,14 @@ def detail(rows: Sequence[Line], dark: bool = False) -> Styler:
 
 
 def transfer(record: Record, title: str, metric: str = "mse_clean", dark: bool = False) -> Styler | None:
-    """SAG-VAE by what it was trained on, and those it is compared with, on every damage; None without rows."""
+    """SAG-VAE and the VAE by what they were trained on, and the others, on every damage; None without rows."""
     kept: dict[str, dict[str, float]] = {}
     for row in record["rows"]:
         name, what = _split(row["task"])
         if name == title and row["metric"] == metric and what not in (EDGES, TRAINING):
             method, setting = row["method"], row["setting"]
             if setting.startswith("trained on ") and (
-                    method == "SAG-VAE" or (setting == "trained on noise" and method in _CLEAN_TARGETS)):
+                    method in _BY_TRAINING or (setting == "trained on noise" and method in _CLEAN_TARGETS)):
                 label = f"{method}, {setting.removeprefix('trained on ')}"
             elif not setting:
                 label = method
@@ -109,7 +111,8 @@ def transfer(record: Record, title: str, metric: str = "mse_clean", dark: bool =
                 continue
             kept.setdefault(label, {})[what] = row["mean"]
     whats = damages(record, title)
-    order = sorted(kept, key=lambda label: (not label.startswith("SAG-VAE"), label != "Input unchanged"))
+    order = sorted(kept, key=lambda label: (not label.startswith("SAG-VAE"), not label.startswith(_BY_TRAINING),
+                                            label != "Input unchanged"))
     if not any(label.startswith("SAG-VAE") for label in order):
         return None
     digits = _METRICS[metric][2]
@@ -167,7 +170,7 @@ def hidden_choice(record: Record, title: str, what: str = "noise") -> pd.DataFra
     """Settings of SAG-VAE by the criterion that needs no clean picture, beside the error that it is to foresee."""
     table = [[line.label.removeprefix("Tried: "), line.values["hidden_log_likelihood"][0], line.values["mse_clean"][0]]
              for line in of_task(record, title, what, _USUAL.get(what, f"trained on {what}s"))
-             if "hidden_log_likelihood" in line.values and "decoder alone" not in line.method]
+             if "hidden_log_likelihood" in line.values and line.method.startswith(("SAG-VAE", "tried: "))]
     frame = pd.DataFrame(table, columns=["Setting", "log p(hidden | visible)", "MSE"])
     return frame.sort_values(frame.columns[1], ascending=False, ignore_index=True)
 

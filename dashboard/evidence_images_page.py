@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import evidence_images as images
 from dashboard import evidence_tables, figures, figures_evidence, parts, pictures, resources, spoiled, state
-from dashboard.evidence import Record
+from dashboard.evidence import REFERENCE, Record
 from dashboard.resources import RunInfo
 from dashboard.spoiled import Shown
 from sagvae_core.data import DATASETS
@@ -38,18 +38,19 @@ def show(record: Record) -> None:
         for column in styled.columns[1:]})
     st.caption("Mean ± standard deviation over the runs, on held-out test pictures; the best of each column stands "
                "out. Denoising autoencoders have learned from clean targets, and filters are tuned on clean pictures "
-               "with this very damage; all others see what they are trained on and nothing else. Grey lines change one "
-               "thing in SAG-VAE.")
+               "with this very damage; all others are trained on what is said above and nothing else."
+               + (" Grey lines change one thing in SAG-VAE." if any(line.kind == REFERENCE for line in rows) else ""))
     with parts.guard():
         _drawn(title, what, setting)
-    st.subheader("Damage it was not trained on", anchor=False)
+    st.subheader("Every kind of damage, trained on or not", anchor=False)
     shown = images.transfer(record, title, dark=parts.is_dark())
     if shown is not None:
         st.dataframe(shown, hide_index=True, height="content", key="table_transfer", column_config={
             evidence_tables.METHOD: st.column_config.TextColumn(pinned=True, width=264)} | {
             column: st.column_config.Column(alignment="right") for column in shown.columns[1:]})
-        st.caption("Mean squared error to the clean pictures: SAG-VAE by what it was trained on, autoencoders that "
-                   "were shown clean targets for noise, filters tuned on each damage.")
+        st.caption("Mean squared error to the clean pictures: SAG-VAE and the VAE by what they were trained on, "
+                   "autoencoders that were shown clean targets for noise, filters tuned on each damage. Models that "
+                   "look for damaged regions were shown the first 300 noisy pictures, the others more.")
     left, right = st.columns(2, gap="large")
     with left:
         _curves(record, title)

@@ -24,10 +24,14 @@ def images_text(record: dict[str, Any]) -> str:
     """Markdown: who repairs noise and masks, in both readings, and how near the learned edges' pixels lie."""
     found = {metric: table(record, metric) for metric in _METRICS}
     names = [name for name in IMAGE_SETS if task_name(name, "noise") in found["mse_clean"]]
-    lines = [f"(`{record['command']}`; mean ± sd over the runs, at most {len(record['seeds'])}; errors to the clean "
-             "test pictures)"]
+    lines = [f"(`{record['command']}`; mean ± sd over the runs, of which the last column says how many; errors to the "
+             "clean test pictures, PSNR as the mean over the pictures, 100 dB for an exact copy)",
+             *(f"\n{note}" for note in record.get("notes", ()) if note.startswith("Not finished"))]
     for title, what, setting in _PARTS:
-        lines += ["", f"**{title}**", "",
+        counts = table(record, "test_images")
+        shown = [f"{counts[task][OURS, setting][0]:,.0f} of {DATASETS[name].title}" for name in names
+                 for task in [task_name(name, what)] if (OURS, setting) in counts.get(task, {})]
+        lines += ["", f"**{title}**" + (f" (test pictures: {', '.join(shown)})" if shown else ""), "",
                   "| method | " + " | ".join(f"{metric}, {DATASETS[name].title}" for name in names
                                              for metric, _ in _METRICS.values()) + " | runs |",
                   "|---" * (len(names) * len(_METRICS) + 2) + "|"]
