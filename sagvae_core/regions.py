@@ -24,7 +24,7 @@ _COARSE = 4  # middles of coarse balls are as far apart as a ball reaches that i
 _APART = 121  # around a ball's middle, where no other ball of the same pass may reach: it still sees its surroundings
 _LARGEST_SHARE = 4  # no region is more than a fourth of all nodes
 # Nodes that are near each other err together, so the odds of a region, a sum over its nodes, say more than there is to
-# say. Chosen on validation images: at a sixth of it masks are repaired no better, and undamaged images suffer twice.
+# say. Chosen on validation images: at a sixth of it masks are repaired no better, and undamaged images worse.
 _PRICE_PER_NODE = 0.3
 _PIECES = 3  # regions a row
 _SHORTLIST = 8  # of a row's balls that are looked at closely

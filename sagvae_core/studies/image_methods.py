@@ -81,6 +81,14 @@ def damage(name: str, dataset: str) -> PerturbationConfig:
                                count=config.count if config.kind == "blocks" else round(config.count * height / 28))
 
 
+def damage_settings(name: str, dataset: str) -> dict[str, Any]:
+    """What turns a recipe into one for that damage; nothing for noise, which the recipes are made for."""
+    config = damage(name, dataset)
+    if config.kind == "uniform":
+        return {}
+    return {f"data.perturbation.{key}": value for key, value in to_dict(config).items()}
+
+
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """Pictures before and after damage, each (B, N, 1) in [0, 1]."""
@@ -109,10 +117,7 @@ class Trained:
 
 def config_of(dataset: str, method: Method, setting: str, seed: int, quick: bool = False) -> RunConfig:
     """The training behind a method, with ``seed`` for the weights and for the damage."""
-    perturbation = damage(TRAINED_ON[setting], dataset)
-    overrides = dict(method.settings)
-    if perturbation.kind != "uniform":  # the recipes' own kind, and in the same numbers
-        overrides |= {f"data.perturbation.{key}": value for key, value in to_dict(perturbation).items()}
+    overrides = dict(method.settings) | damage_settings(TRAINED_ON[setting], dataset)
     config = run_config(dataset, method.role, seed=seed, data_seed=seed, overrides=overrides)
     if not quick:
         return config

@@ -15,17 +15,17 @@ import torch
 
 from .. import __version__
 from ..checkpoint import build_model
-from ..config import PerturbationConfig
 from ..data import load_dataset
 from ..metrics import reconstruction_scores, summarise
 from ..perturbations import perturb
 from ..presets import MODELS, run_config
 from ..runs import RunConfig
 from ..training import Trainer
+from .image_methods import damage as damage_of
+from .image_methods import damage_settings
 
 WEIGHTS = (0.03, 0.1, 0.3, 0.5, 1.0, 3.0)
-DAMAGES: dict[str, dict[str, Any]] = {
-    "noise": {}, "block": {"data.perturbation.kind": "block"}, "none": {"data.perturbation.kind": "none"}}
+DAMAGES = {"noise": "noise", "block": "white block", "none": "undamaged"}  # as the study of images calls them
 LIKELIHOODS = {"identity": ("robust", "bernoulli"), "mlp_vae": ("bernoulli",)}
 
 
@@ -71,7 +71,7 @@ def tune_kl_weight(dataset: str, model: str = "identity", damage: str = "noise",
 
 def _setting(dataset: str, model: str, damage: str, likelihood: str, weight: float, rows: int,
              seed: int) -> RunConfig:
-    overrides: dict[str, Any] = DAMAGES[damage] | {"model.likelihood": likelihood, "data.train_rows": rows}
+    overrides = damage_settings(DAMAGES[damage], dataset) | {"model.likelihood": likelihood, "data.train_rows": rows}
     for index in range(len(run_config(dataset, model).train.stages)):
         overrides[f"train.stages.{index}.kl_z_weight"] = weight
     return run_config(dataset, model, seed=seed, overrides=overrides)
@@ -83,8 +83,7 @@ def _validation_scores(config: RunConfig) -> tuple[dict[str, float], int]:
     Trainer(model, config.train).fit(data.train, data.validation)
     shown = data.validation.inputs
     if config.data.perturbation.kind == "none":
-        size = PerturbationConfig().size * min(data.image_shape) // 28
-        shown = perturb(shown, PerturbationConfig("block", size=size), data.image_shape, config.data.seed).x
+        shown = perturb(shown, damage_of("white block", data.name), data.image_shape, config.data.seed).x
     reconstruction = model.reconstruct(shown.to(model.device)).cpu()
     scores = reconstruction_scores(reconstruction, data.validation.clean, data.image_shape)
     return summarise(scores), len(reconstruction)

@@ -7,6 +7,7 @@ import pytest
 from sagvae_core.presets import run_config
 from sagvae_core.runs import Run, shipped_folder
 from sagvae_core.studies import kl_weight
+from sagvae_core.studies.image_methods import damage_settings
 from sagvae_core.studies.reading import read_record
 
 
@@ -33,7 +34,8 @@ def test_who_learns_from_clean_images_is_measured_on_masked_ones(monkeypatch):
 def test_the_recipes_use_what_was_chosen():
     studies = shipped_folder().parent / "studies"
     for name in ("digits", "mnist", "fashion"):
-        for damage, overrides in kl_weight.DAMAGES.items():
+        for damage, what in kl_weight.DAMAGES.items():
+            overrides = damage_settings(what, name)
             path = studies / f"kl-weight-{name}-identity-{damage}.json"
             if path.is_file():
                 chosen, config = read_record(path)["chosen"], run_config(name, "identity", overrides=overrides)
