@@ -22,6 +22,7 @@ from .neighbours import Pairs, Remembered, nearest_nodes, weighted_sum
 
 _END = 1e-4  # values this near to 0 or 1 are black or white: an undamaged background is exactly black, noise is not
 _PRICE = 10.0  # until it is set on undamaged rows
+_CPU_ROWS, _ROWS = 64, 1024  # at once: 784 nodes of more rows leave a core's cache, which costs half as much again
 _LOGIT_PACE = 10.0  # the outliers' levels move this much faster than weights under Adam, as edge logits do
 
 
@@ -54,7 +55,7 @@ class Levels(nn.Module):
 
 @dataclasses.dataclass
 class Prediction:
-    """What a completion says about rows x; everything (B, N), log probabilities in nats.
+    """What a completion says about rows x; everything (..., B, N), log probabilities in nats.
 
     ``mean`` is E[undamaged value], in [0, 1]; ``log_inlier`` and ``log_outlier`` are log p(x_i | undamaged) and
     log p(x_i | damaged), rates left out.
@@ -65,25 +66,36 @@ class Prediction:
     log_outlier: Tensor
 
 
+def _linear(linear: nn.Linear, x: Tensor) -> Tensor:
+    """``linear`` of x (channels, N · B): one product for all nodes and rows. Its bias is added in place, and so is what
+    the callers add: memory traffic is what a prediction costs."""
+    return torch.mm(linear.weight, x).add_(linear.bias[:, None])
+
+
+def _for_rows(of_nodes: Tensor, batch: int) -> Tensor:
+    """(N, channels) -> (channels, N · B)."""
+    return of_nodes.T.repeat_interleave(batch, 1)
+
+
 class _NeighbourLayer(nn.Module):
-    """hidden + W_o relu(sum over the neighbours j of w_ij^h · relu(W_v hidden_j)): edge weights by head, residual."""
+    """hidden + W_o relu(sum over the neighbours j of w_ij^h · relu(W_v hidden_j)): edge weights by head, residual.
+
+    ``hidden`` is (channels, N · B): all rows of a node side by side, as the sum over neighbours reads them.
+    """
 
     def __init__(self, num_nodes: int, config: CompletionConfig):
         super().__init__()
-        self.heads = config.heads
         near = 1 + config.neighbours
         self.edge_weight = nn.Parameter(torch.randn(config.heads, num_nodes, near) / math.sqrt(near))
         self.value = nn.Linear(config.channels, config.channels)
         self.output = nn.Linear(config.channels, config.channels)
         nn.init.zeros_(self.output.weight)
 
-    def forward(self, hidden: Tensor, kept: Tensor, pairs: Pairs) -> Tensor:
-        nodes, batch, channels = hidden.shape
-        value = torch.relu(self.value(hidden)).view(nodes, batch, self.heads, -1)
-        value = value.permute(2, 0, 1, 3).reshape(self.heads, nodes, -1)
-        heard = weighted_sum(value, self.edge_weight[:, kept], pairs).view(self.heads, nodes, batch, -1)
-        heard = heard.permute(1, 2, 0, 3).reshape(nodes, batch, channels)
-        return hidden + self.output(torch.relu(heard))
+    def forward(self, hidden: Tensor, pairs: Pairs) -> Tensor:
+        weight = self.edge_weight.flatten(1).index_select(1, pairs.place)
+        value = _linear(self.value, hidden).relu_()
+        heard = weighted_sum(value.view(pairs.channels * pairs.nodes, -1), weight, pairs).relu_()
+        return _linear(self.output, heard.view_as(hidden)).add_(hidden)
 
 
 class NodeCompletion(nn.Module):
@@ -133,7 +145,7 @@ class NodeCompletion(nn.Module):
     @property
     def pairs(self) -> Pairs:
         """The pairs of the present neighbourhoods."""
-        return self._pairs.get(self.neighbours, lambda: Pairs.of(self.neighbours, self.kept))
+        return self._pairs.get(self.neighbours, lambda: Pairs.of(self.neighbours, self.kept, self.config.channels))
 
     @property
     def outlier_rate(self) -> Tensor:
@@ -176,28 +188,37 @@ class NodeCompletion(nn.Module):
         return 0.5 * self.levels.width + 0.5 / len(self.levels)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        """log probabilities of the levels of every node's undamaged value, (B, N, L)."""
-        seen = torch.stack([x * visible, visible.to(x.dtype)], -1).transpose(0, 1)
-        hidden = self.from_value(seen) + self.from_node(self.embedding)[:, None]
+        """log probabilities of the levels of every node's undamaged value, (L, B, N)."""
+        batch, nodes = x.shape
+        seen = torch.stack([x * visible, visible.to(x.dtype)]).mT.reshape(2, -1)
+        hidden = _linear(self.from_value, seen).add_(_for_rows(self.from_node(self.embedding), batch))
         for layer in self.layers:
-            hidden = layer(hidden, self.kept, self.pairs)
-        logits = self.to_levels(torch.relu(hidden)) + self.level_bias[:, None]
-        return log_softmax(logits, -1).transpose(0, 1)
+            hidden = layer(hidden, self.pairs)
+        logits = _linear(self.to_levels, hidden.relu()).add_(_for_rows(self.level_bias, batch))
+        return log_softmax(logits, 0).view(-1, nodes, batch).mT
 
     def predict(self, x: Tensor, visible: Tensor, log_outlier_levels: Tensor | None = None) -> Prediction:
         """What the visible nodes say about every node, compared with the value it has.
 
         Args:
             x: (B, N) in [0, 1].
-            visible: (B, N); 0 hides a value, 1 shows it, between them it is believed in part.
+            visible: (..., B, N), of every row once or several times; 0 hides a value, 1 shows it, between them it is
+                believed in part.
             log_outlier_levels: (L,) or (B, L), what damage looks like; by default as in the training data.
         """
-        log_levels = self(x, visible)
         index = self.levels.index(x)
         outliers = self.log_outlier_levels if log_outlier_levels is None else log_outlier_levels
         log_outlier = outliers[index] if outliers.ndim == 1 else outliers.gather(1, index)
-        return Prediction(mean=log_levels.exp() @ self.levels.middle,
-                          log_inlier=log_levels.gather(-1, index[..., None])[..., 0], log_outlier=log_outlier)
+        size = _CPU_ROWS if x.device.type == "cpu" else _ROWS
+        shown = visible.flatten(0, -2)
+        rows = (of_row.expand(visible.shape).flatten(0, -2).split(size) for of_row in (x, index))
+        parts = [self._predict(*part) for part in zip(shown.split(size), *rows, strict=True)]
+        mean, log_inlier = (torch.cat(part).view(visible.shape) for part in zip(*parts, strict=True))
+        return Prediction(mean, log_inlier, log_outlier.expand(visible.shape))
+
+    def _predict(self, visible: Tensor, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        log_levels = self(x, visible)
+        return torch.tensordot(self.levels.middle, log_levels.exp(), 1), log_levels.gather(0, index[None])[0]
 
     def log_likelihood(self, x: Tensor, visible: Tensor, hidden: Tensor, regions: Tensor | None = None) -> Tensor:
         """Mean over the hidden nodes of log p(x_i | visible), the mixture with outliers; (B,) in nats.
@@ -230,8 +251,8 @@ class NodeCompletion(nn.Module):
         brightness for all of them and not one for each: else whatever is hard to foretell would count as damage.
 
         Args:
-            x: (B, N). log_inlier: (B, N), log p(x_i | undamaged).
-            inside: (B, R, N), how far each node counts in a region, from 0 to 1.
+            x: (..., N). log_inlier: (..., N), log p(x_i | undamaged).
+            inside: (..., R, N), how far each node counts in a region, from 0 to 1.
         """
         share, untouched = self.region_share.log(), torch.log1p(-self.region_share)
         index = self.levels.index(x)

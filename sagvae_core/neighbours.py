@@ -96,21 +96,35 @@ def balls(edge_posterior: Tensor, sizes: Sequence[int], threshold: float = 0.5) 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Ordered pairs (receiver, sender), sorted by receiver, and the same sorted by sender for the gradient."""
+    """Ordered pairs (receiver, sender) of a graph, sorted by receiver, and the same sorted by sender for the gradient.
 
-    receiver: Tensor
+    The graph stands here once for every channel, its nodes numbered on: one sum then does for all channels.
+    """
+
+    channels: int
+    nodes: int
+    place: Tensor  # (P,), of each pair of the graph among all entries of the index it was made of
+    by_sender: Tensor  # (P,)
+    receiver: Tensor  # (channels · P,), and so are the next two
     sender: Tensor
-    starts: Tensor
-    by_sender: Tensor
+    receiver_by_sender: Tensor
+    starts: Tensor  # (channels · N,), a receiver's first pair
     sender_starts: Tensor
 
     @classmethod
-    def of(cls, index: Tensor, kept: Tensor) -> Pairs:
+    def of(cls, index: Tensor, kept: Tensor, channels: int) -> Pairs:
         """The kept entries of ``index`` (N, K): row i hears from ``index[i, k]``."""
         nodes = index.shape[0]
-        receiver = kept.nonzero(as_tuple=True)[0]
-        sender = index[kept]
-        return cls(receiver, sender, _starts(receiver, nodes), sender.argsort(stable=True), _starts(sender, nodes))
+        receiver, sender = kept.nonzero(as_tuple=True)[0], index[kept]
+        by_sender = sender.argsort(stable=True)
+        first = nodes * torch.arange(channels, device=index.device)[:, None]
+        receivers, senders, sources = ((first + ends).flatten() for ends in (receiver, sender, receiver[by_sender]))
+        starts = (_starts(ends, channels * nodes) for ends in (receivers, senders))
+        return cls(channels, nodes, kept.flatten().nonzero()[:, 0], by_sender, receivers, senders, sources, *starts)
+
+    def for_channels(self, weight: Tensor) -> Tensor:
+        """Weights (heads, P) for every channel: (channels · P,)."""
+        return weight.repeat_interleave(self.channels // len(weight), 0).flatten()
 
 
 def _starts(owner: Tensor, nodes: int) -> Tensor:
@@ -119,26 +133,27 @@ def _starts(owner: Tensor, nodes: int) -> Tensor:
 
 
 def weighted_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
-    """sum over the senders j of i of weight[h, (i, j)] · hidden[h, j], for every head h.
+    """sum over the senders j of i of weight[h, (i, j)] · hidden[c, j], for every channel c of every head h.
 
     Args:
-        hidden: (heads, N, F).
-        weight: (heads, P), one weight an ordered pair, in the order of ``pairs``.
+        hidden: (channels · N, F), all nodes of one channel after the other's, as many channels for each head.
+        weight: (heads, P), one weight an ordered pair of the graph, in the order of ``pairs``.
 
     Returns:
-        (heads, N, F).
+        (channels · N, F).
     """
-    if hidden.device.type in ("cpu", "cuda"):
-        return _SparseSum.apply(hidden, weight, pairs)
-    return dense_sum(hidden, weight, pairs)
+    if hidden.device.type not in ("cpu", "cuda"):
+        return dense_sum(hidden, weight, pairs)
+    return _SparseSum.apply(hidden, weight, pairs)
 
 
 def dense_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
-    """:func:`weighted_sum` as one matrix product a head, for devices without the sparse kernels."""
-    heads, nodes, _ = hidden.shape
+    """:func:`weighted_sum` as matrix products, for devices without the sparse kernels."""
+    heads, pair_count = weight.shape
     head = torch.arange(heads, device=hidden.device)[:, None]
-    matrix = hidden.new_zeros(heads, nodes, nodes).index_put((head, pairs.receiver, pairs.sender), weight)
-    return matrix @ hidden
+    once = pairs.receiver[:pair_count], pairs.sender[:pair_count]
+    matrix = hidden.new_zeros(heads, pairs.nodes, pairs.nodes).index_put((head, *once), weight)
+    return (matrix[:, None] @ hidden.view(heads, -1, pairs.nodes, hidden.shape[1])).view_as(hidden)
 
 
 class _SparseSum(torch.autograd.Function):
@@ -148,8 +163,8 @@ class _SparseSum(torch.autograd.Function):
     def forward(ctx, hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
         ctx.save_for_backward(hidden, weight)
         ctx.pairs = pairs
-        return torch.stack([embedding_bag(pairs.sender, table, pairs.starts, per_sample_weights=own, mode="sum")
-                            for table, own in zip(hidden, weight, strict=True)])
+        return embedding_bag(pairs.sender, hidden, pairs.starts, per_sample_weights=pairs.for_channels(weight),
+                             mode="sum")
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -157,13 +172,10 @@ class _SparseSum(torch.autograd.Function):
         pairs, gradient = ctx.pairs, gradient.contiguous()
         to_hidden = to_weight = None
         if ctx.needs_input_grad[0]:
-            sources = pairs.receiver[pairs.by_sender]
-            to_hidden = torch.stack([
-                embedding_bag(sources, table, pairs.sender_starts, per_sample_weights=own, mode="sum")
-                for table, own in zip(gradient, weight[:, pairs.by_sender], strict=True)])
+            to_hidden = embedding_bag(pairs.receiver_by_sender, gradient, pairs.sender_starts, mode="sum",
+                                      per_sample_weights=pairs.for_channels(weight[:, pairs.by_sender]))
         if ctx.needs_input_grad[1]:
-            to_weight = torch.stack([
-                torch.ops.aten._embedding_bag_per_sample_weights_backward(
-                    table, source, pairs.sender, pairs.starts, pairs.receiver, 0)
-                for table, source in zip(gradient, hidden, strict=True)])
+            of_channels = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+                gradient, hidden, pairs.sender, pairs.starts, pairs.receiver, 0)
+            to_weight = of_channels.view(*weight.shape[:1], -1, weight.shape[1]).sum(1)
         return to_hidden, to_weight, None

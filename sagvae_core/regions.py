@@ -98,39 +98,27 @@ class _Search:
         self.completion, self.x, self.candidates = completion, x, candidates
         self.trust, self.found = torch.ones_like(x), torch.zeros_like(x, dtype=torch.bool)
 
-    def gains(self, rows: Tensor, hidden: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-        """With ``hidden`` (N,) or (rows, N) hidden: log odds of each kind of damage in the regions ``inside``
-        (rows, R, N), and log p of each value if it is undamaged, (rows, N)."""
-        x, trust = self.x[rows], self.trust[rows]
-        log_inlier = self.completion.predict(x, trust * ~hidden).log_inlier
-        counted = inside.to(x.dtype) * trust[:, None]  # what is out is no news
-        return self.completion.region_gain(x, log_inlier, counted), log_inlier
-
     def promise(self) -> Tensor:
         """Log odds of every ball, (B, R), as near as the coarse balls tell: each value as strange as it is with any of
         them hidden."""
         strangest = torch.zeros_like(self.x)
-        for group in self.candidates.coarse:
-            inside = self.candidates.inside[group]
-            hidden = inside.any(0)
+        if self.candidates.coarse:
+            hidden = torch.stack([self.candidates.inside[group].any(0) for group in self.candidates.coarse])[:, None]
             log_inlier = self.completion.predict(self.x, ~hidden * self.trust).log_inlier
-            strangest = torch.where(hidden, strangest.minimum(log_inlier), strangest)
+            strangest = torch.where(hidden, log_inlier, strangest).amin(0)
         inside = self.candidates.inside.to(self.x.dtype).expand(len(self.x), -1, -1)
         return self.completion.region_gain(self.x, strangest, inside).logsumexp(-1)
 
     def best(self, rows: Tensor, shortlist: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of each row's ``shortlist`` (rows, S) the best ball's log odds (rows,), its nodes and trust in them."""
-        best = torch.full((len(rows),), -torch.inf, device=self.x.device)
-        piece, trust = self.found[rows], self.trust[rows]
-        for place in shortlist.T:
-            inside = self.candidates.inside[place]
-            gains, log_inlier = self.gains(rows, inside, inside[:, None])
-            score = gains[:, 0].logsumexp(-1)
-            better = (score > best)[:, None]
-            best = best.maximum(score)
-            own = self.completion.trust_in_region(self.x[rows], log_inlier, gains[:, 0].softmax(-1))
-            piece, trust = torch.where(better, inside, piece), torch.where(better, own, trust)
-        return best, piece, trust
+        x, inside = self.x[rows], self.candidates.inside[shortlist.T]  # (S, rows, N)
+        log_inlier = self.completion.predict(x, ~inside * self.trust[rows]).log_inlier
+        counted = inside * self.trust[rows]  # what is out is no news
+        gains = self.completion.region_gain(x.expand_as(counted), log_inlier, counted[..., None, :])[..., 0, :]
+        score, place = gains.logsumexp(-1).max(0)
+        best = place, torch.arange(len(rows), device=place.device)
+        trust = self.completion.trust_in_region(x, log_inlier[best], gains[best].softmax(-1))
+        return score, inside[best], trust
 
     def take(self, rows: Tensor, piece: Tensor, trust: Tensor) -> None:
         """Note that ``piece`` (rows, N) is damaged."""

@@ -18,7 +18,7 @@ from .errors import expected
 from .regions import Candidates, find_regions
 
 _RATE_RANGE = (0.005, 0.9)  # of a row's own outliers: never so sure of either that one value could not be damaged
-_CPU_ROWS, _ROWS = 64, 1024  # at once: 784 nodes of more rows leave a core's cache, which costs half as much again
+_ROWS = 256  # at once: the search for regions keeps some hundred kilobytes of each
 _PRIOR_VALUES = 20.0  # the training data's outlier levels count as much as this many damaged values of the row
 
 
@@ -51,14 +51,11 @@ def blind_pass(completion: NodeCompletion, x: Tensor, visible: Tensor, folds: Te
         rate: the share of damaged values, (1,) or (B, 1).
         log_outlier_levels: (L,) or (B, L), what damage looks like.
     """
-    trust, mean = torch.zeros_like(x), torch.zeros_like(x)
-    log_odds = torch.logit(rate)
-    for fold in range(int(folds.max()) + 1):
-        hidden = (folds == fold).expand_as(x)
-        said = completion.predict(x, visible * ~hidden, log_outlier_levels)
-        believed = torch.sigmoid(said.log_inlier - said.log_outlier - log_odds)
-        trust, mean = torch.where(hidden, believed, trust), torch.where(hidden, said.mean, mean)
-    return trust, mean
+    hidden = folds == torch.arange(int(folds.max()) + 1, device=x.device)[:, None, None]
+    said = completion.predict(x, visible * ~hidden, log_outlier_levels)
+    log_inlier, log_outlier, mean = (values.gather(0, folds.expand(1, *x.shape))[0]
+                                     for values in (said.log_inlier, said.log_outlier, said.mean))
+    return torch.sigmoid(log_inlier - log_outlier - torch.logit(rate)), mean
 
 
 def row_outliers(completion: NodeCompletion, x: Tensor, trust: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,8 +90,7 @@ def restore(completion: NodeCompletion, x: Tensor, candidates: Candidates | None
     if x.ndim != 2 or not 0 <= float(x.min()) <= float(x.max()) <= 1:
         raise expected("x", "rows (B, N) with values from 0 to 1", f"shape {tuple(x.shape)}, "
                        f"{float(x.min()):.3g} to {float(x.max()):.3g}", "Scale the rows as the training data were.")
-    size = _CPU_ROWS if x.device.type == "cpu" else _ROWS
-    parts = [_restore(completion, part, candidates, folds, rounds) for part in x.split(size)]
+    parts = [_restore(completion, part, candidates, folds, rounds) for part in x.split(_ROWS)]
     return Restoration(*(torch.cat([getattr(part, name) for part in parts]) for name in ("clean", "trust", "mean")))
 
 

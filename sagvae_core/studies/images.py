@@ -120,8 +120,8 @@ def plan(datasets: Sequence[str], seeds: Sequence[int], quick: bool = False) -> 
     other_blocks = [(method, setting) for setting in ("trained on black blocks", "trained on random blocks")
                     for method in (OURS, identity)]
     first, rest = seeds[:1], seeds[1:]
-    steps = [(noise, first), (masks, first), (noise, rest), (beside, first), ([(conv_dae, _NOISE)], seeds),
-             (masks, rest), (beside, rest)]
+    steps = [(noise, first), (masks, first), (noise, rest), (masks, rest), ([(conv_dae, _NOISE)], seeds),
+             (beside, first), (beside, rest)]
     for methods, chosen in steps if quick else [*steps, (variants, seeds), (other_blocks, seeds)]:
         for seed in chosen:
             for name in datasets:

@@ -85,15 +85,15 @@ def test_a_prediction_depends_on_neighbours_only_and_never_on_a_hidden_value():
     visible = torch.ones(2, N)
     visible[:, 12] = 0
     said = completion(x, visible)
-    assert said.shape == (2, N, 8)
-    assert torch.allclose(said.exp().sum(-1), torch.ones(2, N), atol=1e-5)
+    assert said.shape == (8, 2, N)
+    assert torch.allclose(said.exp().sum(0), torch.ones(2, N), atol=1e-5)
     changed = x.clone()
     changed[:, 12] = 1 - x[:, 12]
     assert torch.equal(completion(changed, visible), said)  # its own value is hidden from it, and from all others
     near, far = x.clone(), x.clone()
     near[:, 7], far[:, 0] = 1 - x[:, 7], 1 - x[:, 0]
-    assert not torch.allclose(completion(near, visible)[:, 12], said[:, 12])
-    assert torch.equal(completion(far, visible)[:, 12], said[:, 12])  # four edges away, and there are two layers
+    assert not torch.allclose(completion(near, visible)[..., 12], said[..., 12])
+    assert torch.equal(completion(far, visible)[..., 12], said[..., 12])  # four edges away, and there are two layers
 
 
 def test_the_likelihood_is_the_hand_assembled_mixture_over_the_hidden_nodes():
@@ -108,10 +108,10 @@ def test_the_likelihood_is_the_hand_assembled_mixture_over_the_hidden_nodes():
         terms = []
         for i in hidden[row].nonzero()[:, 0].tolist():
             level = index[row, i]
-            terms.append(torch.log((1 - rate) * probability[row, i, level] + rate * completion.levels.width[level]))
+            terms.append(torch.log((1 - rate) * probability[level, row, i] + rate * completion.levels.width[level]))
         assert found[row] == pytest.approx(torch.stack(terms).mean().item(), abs=1e-5)
     said = completion.predict(x, visible)
-    assert torch.allclose(said.mean, probability @ completion.levels.middle)
+    assert torch.allclose(said.mean, completion.levels.middle @ probability.transpose(0, 1))
     assert float(rate) == pytest.approx(SMALL.initial_outlier_rate)
 
 

@@ -64,20 +64,20 @@ def pairs_and_tensors(dtype=torch.float64):
     generator = torch.Generator().manual_seed(0)
     index, kept = nearest_nodes(chain(6, 0.8), 3, 2, 0.5)
     kept[4] = False  # a node that hears of nobody
-    pairs = Pairs.of(index, kept)
-    hidden = torch.randn(2, 6, 3, dtype=dtype, generator=generator, requires_grad=True)
-    weight = torch.randn(2, len(pairs.sender), dtype=dtype, generator=generator, requires_grad=True)
+    pairs = Pairs.of(index, kept, channels=4)
+    hidden = torch.randn(24, 3, dtype=dtype, generator=generator, requires_grad=True)
+    weight = torch.randn(2, int(kept.sum()), dtype=dtype, generator=generator, requires_grad=True)
     return pairs, hidden, weight
 
 
 def test_the_weighted_sum_is_the_dense_product_and_so_are_its_gradients():
     pairs, hidden, weight = pairs_and_tensors()
-    dense = torch.zeros(2, 6, 6, dtype=torch.float64).index_put(
-        (torch.arange(2)[:, None], pairs.receiver, pairs.sender), weight)
-    expected, found = dense @ hidden, weighted_sum(hidden, weight, pairs)
+    receiver, sender = (end[:weight.shape[1]] for end in (pairs.receiver, pairs.sender))
+    heads = torch.zeros(2, 6, 6, dtype=torch.float64).index_put((torch.arange(2)[:, None], receiver, sender), weight)
+    expected, found = (heads[[0, 0, 1, 1]] @ hidden.view(4, 6, 3)).view(24, 3), weighted_sum(hidden, weight, pairs)
     assert torch.allclose(found, expected)
     assert torch.equal(dense_sum(hidden, weight, pairs), expected)  # what other devices do
-    assert torch.equal(found[:, 4], torch.zeros(2, 3, dtype=torch.float64))
+    assert torch.equal(found[4::6], torch.zeros(4, 3, dtype=torch.float64))
     seed = torch.randn(found.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for ours, theirs in zip(torch.autograd.grad(found, (hidden, weight), seed),
                             torch.autograd.grad(expected, (hidden, weight), seed)):
