@@ -2,8 +2,9 @@
 
     python benchmarks/dashboard.py [--dataset mnist] [--moves 25] [--out report.json]
 
-Drives a real Chromium against a server of its own; the lab shows ten images and three models. Times
-depend on the machine: nothing here is asserted.
+Drives a real Chromium against a server of its own; the lab shows ten images and three models, on blocks one of them
+that looks for damaged regions. Every move but a toggle is to something not computed before. Times depend on the
+machine: nothing here is asserted.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
+THIRD = "VAE, 20-dim code"  # beside the pair that is shown at first
+PLACES = 18  # a block of 7 x 7 in the middle of 28 x 28 pixels can go ten steps up and ten to the left
 WARM_UP = 3  # first moves that fill caches and are not counted
 
 
@@ -47,10 +50,9 @@ def answered(page, act: Callable[[], None]) -> float:
 
 
 def move_slider(page, moves: int) -> list[float]:
-    """The number of noisy pixels, up and down a step."""
+    """The number of noisy pixels, a step up each time."""
     page.get_by_role("slider", name="Noisy pixels").focus()
-    return [answered(page, lambda move=move: page.keyboard.press("ArrowRight" if move % 2 or move % 4 == 0
-                                                                 else "ArrowLeft")) for move in range(moves)]
+    return [answered(page, lambda: page.keyboard.press("ArrowRight")) for _ in range(moves)]
 
 
 def draw_again(page, moves: int) -> list[float]:
@@ -59,17 +61,30 @@ def draw_again(page, moves: int) -> list[float]:
     return [answered(page, lambda: page.keyboard.press("n")) for _ in range(moves)]
 
 
+def other_images(page, moves: int) -> list[float]:
+    """The next ten images, by their key."""
+    return [answered(page, lambda: page.keyboard.press("m")) for _ in range(moves)]
+
+
 def toggle_errors(page, moves: int) -> list[float]:
     """Error maps on and off."""
     toggle = page.locator(".st-key-errors label").first
     return [answered(page, toggle.click) for _ in range(moves)]
 
 
-def drag_block(page, moves: int) -> list[float]:
-    """The block by hand, with the arrow keys."""
+def toggle_model(page, moves: int) -> list[float]:
+    """The third model on and off."""
+    return [answered(page, page.locator(".st-key-lab_models").get_by_role("button", name=THIRD).click)
+            for _ in range(moves)]
+
+
+def place_block(page, moves: int) -> list[float]:
+    """The block by hand, with the arrow keys, up and to the left from the middle."""
     page.locator(".st-key-kind").get_by_text("Block", exact=True).click()
     box = page.locator(".st-key-place").get_by_role("combobox")
     box.wait_for()
+    page.wait_for_timeout(2000)
+    page.locator(".st-key-lab_models").get_by_role("button", name=THIRD).click()
     page.wait_for_timeout(2000)
     box.click()
     page.get_by_role("option", name="by hand").click()
@@ -77,12 +92,19 @@ def drag_block(page, moves: int) -> list[float]:
     placer.wait_for()
     page.wait_for_timeout(3000)
     placer.focus()
-    return [answered(page, lambda move=move: page.keyboard.press("ArrowDown" if move % 2 else "ArrowUp"))
-            for move in range(moves)]
+    return [answered(page, lambda move=move: page.keyboard.press("ArrowUp" if move % 2 else "ArrowLeft"))
+            for move in range(min(moves, PLACES))]
 
 
-CONTROLS: dict[str, Callable] = {"slider": move_slider, "draw": draw_again, "errors": toggle_errors,
-                                 "block": drag_block}
+def draw_block(page, moves: int) -> list[float]:
+    """Other images with the block where it is, by their key."""
+    page.get_by_test_id("stHeading").first.click()
+    return other_images(page, moves)
+
+
+CONTROLS: dict[str, Callable] = {"slider": move_slider, "draw": draw_again, "images": other_images,
+                                 "errors": toggle_errors, "model": toggle_model, "block": place_block,
+                                 "block_images": draw_block}
 
 
 def measure(dataset: str, moves: int) -> dict[str, float]:
@@ -117,8 +139,7 @@ def measure(dataset: str, moves: int) -> dict[str, float]:
                 page.get_by_role("radio", name=DATASETS[dataset].title)).first.click(timeout=60_000)
             page.get_by_role("slider", name="Noisy pixels").wait_for(timeout=60_000)
             page.wait_for_timeout(4000)
-            third = page.locator(".st-key-lab_models").get_by_role("button", name="VAE, 20-dim code")
-            third.click()
+            page.locator(".st-key-lab_models").get_by_role("button", name=THIRD).click()
             page.wait_for_timeout(4000)
             for name, act in CONTROLS.items():
                 waits = sorted(act(page, moves + WARM_UP)[WARM_UP:])
