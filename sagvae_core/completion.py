@@ -18,39 +18,12 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, logsigmoid
 
 from .config_completion import CompletionConfig
+from .levels import Levels
 from .neighbours import Pairs, Remembered, nearest_nodes, weighted_sum
 
-_END = 1e-4  # values this near to 0 or 1 are black or white: an undamaged background is exactly black, noise is not
 _PRICE = 10.0  # until it is set on undamaged rows
 _CPU_ROWS, _ROWS = 64, 1024  # at once: 784 nodes of more rows leave a core's cache, which costs half as much again
 _LOGIT_PACE = 10.0  # the outliers' levels move this much faster than weights under Adam, as edge logits do
-
-
-class Levels(nn.Module):
-    """[0, 1] in levels: exactly black, ``inner`` equal steps, exactly white. A density that can have atoms at its ends.
-
-    The same idea as a zero-and-one-inflated density: much of a picture is exactly 0, which no continuous one can say.
-    """
-
-    edges: Tensor
-    width: Tensor
-    middle: Tensor
-
-    def __init__(self, inner: int):
-        super().__init__()
-        steps = torch.linspace(0, 1, inner + 1)[1:-1]
-        edges = torch.cat([torch.tensor([0.0, _END]), steps, torch.tensor([1 - _END, 1.0])])
-        middle = (edges[1:] + edges[:-1]) / 2
-        middle[0], middle[-1] = 0.0, 1.0
-        for name, value in (("edges", edges), ("width", edges.diff()), ("middle", middle)):
-            self.register_buffer(name, value)
-
-    def __len__(self) -> int:
-        return len(self.width)
-
-    def index(self, x: Tensor) -> Tensor:
-        """The level of each value, int64 of the shape of ``x``."""
-        return torch.bucketize(x.contiguous(), self.edges[1:-1])
 
 
 @dataclasses.dataclass

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from sagvae_core.checkpoint import build_model, load_model, save_model
-from sagvae_core.completion import Levels, NodeCompletion
+from sagvae_core.completion import NodeCompletion
 from sagvae_core.config import CompletionConfig, ModelConfig, StageConfig, TrainConfig
 from sagvae_core.config_io import from_dict, to_dict
 from sagvae_core.errors import SagvaeError
+from sagvae_core.levels import Levels
 from sagvae_core.model import SAGVAE
 from sagvae_core.objective import completion_terms, draw_hidden, regions_of
 from sagvae_core.restoration import fold_of_nodes, restore, row_outliers, trust_of
@@ -113,6 +114,21 @@ def test_the_likelihood_is_the_hand_assembled_mixture_over_the_hidden_nodes():
     said = completion.predict(x, visible)
     assert torch.allclose(said.mean, completion.levels.middle @ probability.transpose(0, 1))
     assert float(rate) == pytest.approx(SMALL.initial_outlier_rate)
+
+
+def test_many_predictions_at_once_are_those_of_one_after_the_other(monkeypatch):
+    completion = with_graph().requires_grad_(False)
+    x = torch.rand(4, N, generator=seeded(3))
+    visible = (torch.rand(3, 4, N, generator=seeded(4)) < 0.7).float()
+    looks = torch.log_softmax(torch.randn(4, 8, generator=seeded(5)), 1)  # each row's own damage
+    monkeypatch.setattr("sagvae_core.completion._CPU_ROWS", 5)  # pieces that end amid the rows
+    together = completion.predict(x, visible, looks)
+    for place, shown in enumerate(visible):
+        alone = completion.predict(x, shown, looks)
+        for name in ("mean", "log_inlier", "log_outlier"):
+            found = getattr(together, name)
+            assert found.shape == (3, 4, N)
+            assert torch.allclose(found[place], getattr(alone, name), atol=1e-5), name
 
 
 def test_what_damage_looks_like_before_any_is_seen():
