@@ -25,7 +25,7 @@ LAYERS = (
     ("config_completion",),
     ("config",),
     ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "denoisers", "schedules", "devices",
-     "neighbours"),
+     "neighbours", "levels"),
     ("encoders", "decoder", "likelihoods", "data", "completion"),
     ("regions",),
     ("restoration",),
