@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled
+from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled, waiting
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import PSNR_CAP
 from sagvae_core.perturbations import with_strength
@@ -33,36 +34,56 @@ class Answer:
                             competes=self.repaired)
 
 
-def averages(answers: Sequence[Answer], means: Sequence[dict[str, float]], count: int) -> None:
-    """Mean scores over ``count`` held-out images, each beside the perturbed input's, which comes first."""
-    untouched = means[0]["psnr"] >= PSNR_CAP
-    for answer, column, mean in zip(answers, st.columns(len(answers)), means, strict=True):
-        gain = mean["psnr"] - means[0]["psnr"]
-        quiet = not answer.repaired or untouched or abs(gain) < 0.05
-        delta = ("the input" if not answer.repaired else "nothing to repair" if untouched else f"{gain:+.1f} dB")
+def means(answers: Sequence[Answer], damage: PerturbationConfig, seed: int, count: int,
+          between: Callable[[], None] = lambda: None) -> list[dict[str, float]] | None:
+    """Mean scores of each answer over ``count`` held-out images; None where ``between`` says that nobody waits."""
+    try:
+        return [spoiled.mean_scores(answer.key, damage, seed, count, answer.repaired, between) for answer in answers]
+    except waiting.Overtaken:
+        return None
+
+
+def averages(answers: Sequence[Answer], means: Sequence[dict[str, float]] | None, count: int) -> None:
+    """Mean scores over ``count`` held-out images, each beside the perturbed input's, which comes first.
+
+    Without ``means`` their places, so that nothing jumps when they are there.
+    """
+    for place, (answer, column) in enumerate(zip(answers, st.columns(len(answers)), strict=True)):
+        value, delta, colour, words = _tile(answer, means[place], means[0]) if means else ("…", "…", "off", "…")
         with column:
-            st.metric(answer.title, "unchanged" if mean["psnr"] >= PSNR_CAP else f"{mean['psnr']:.1f} dB", delta,
-                      delta_color="off" if quiet else "normal", delta_arrow="off" if quiet else "auto",
+            st.metric(answer.title, value, delta, delta_color=colour, delta_arrow="off" if colour == "off" else "auto",
                       help=f"PSNR averaged over the same {count} held-out images whatever is shown below, and "
                            "the difference to the perturbed input.")
-            st.caption(f"MSE {mean['mse_clean']:.4f} · SSIM {mean['ssim']:.3f}")
+            st.caption(words)
     st.caption(f"Means over {count} held-out images. Below, the best number of a picture is bold; the input "
                "does not compete.")
 
 
+def _tile(answer: Answer, mean: dict[str, float], perturbed: dict[str, float]) -> tuple[str, str, str, str]:
+    """A tile's number, the gain below it and its colour, and the line of the other scores."""
+    untouched, gain = perturbed["psnr"] >= PSNR_CAP, mean["psnr"] - perturbed["psnr"]
+    delta = "the input" if not answer.repaired else "nothing to repair" if untouched else f"{gain:+.1f} dB"
+    quiet = not answer.repaired or untouched or abs(gain) < 0.05
+    return ("unchanged" if mean["psnr"] >= PSNR_CAP else f"{mean['psnr']:.1f} dB", delta, "off" if quiet else "normal",
+            f"MSE {mean['mse_clean']:.4f} · SSIM {mean['ssim']:.3f}")
+
+
 def take_away(name: str, damage: PerturbationConfig, seed: int, rows: Sequence[pictures.Row],
-              answers: Sequence[Answer], means: Sequence[dict[str, float]], count: int,
-              shape: tuple[int, int]) -> None:
+              answers: Sequence[Answer], count: int, shape: tuple[int, int]) -> None:
     """The comparison as files, made when they are asked for."""
-    table = [(answer.title, answer.pictures.scores, mean) for answer, mean in zip(answers, means, strict=True)]
     strength = damage_controls.strength(damage)
     words = f"{name}, {damage.kind}, {damage_controls.strength_words(damage.kind)}: {strength:g}"
     file = f"{name}-{damage.kind}-{strength:g}-draw-{seed}"
+
+    def numbers() -> str:
+        table = [(answer.title, answer.pictures.scores, mean)
+                 for answer, mean in zip(answers, means(answers, damage, seed, count), strict=True)]
+        return comparison_files.csv_text(words, seed, table, count)
+
     with st.container(horizontal=True, gap="small"):
         st.download_button("Picture", lambda: comparison_files.png(rows, shape, f"{words}, draw {seed}"), f"{file}.png",
                            "image/png", icon=":material/image:", on_click="ignore", help="This comparison as a PNG.")
-        st.download_button("Numbers", lambda: comparison_files.csv_text(words, seed, table, count),
-                           f"{file}.csv", "text/csv", icon=":material/table:", on_click="ignore",
+        st.download_button("Numbers", numbers, f"{file}.csv", "text/csv", icon=":material/table:", on_click="ignore",
                            help="Scores of every picture and their means as CSV.")
 
 
@@ -76,14 +97,14 @@ def sweep(damage: PerturbationConfig, answers: Sequence[Answer], count: int, sha
     words = damage_controls.strength_words(damage.kind)
     steps = [with_strength(damage, step / (STEPS - 1), shape[0] * shape[1], shape) for step in range(STEPS)]
     lines: list[figures_robustness.Line] = []
-    with st.empty():
+    with st.empty(), suppress(waiting.Overtaken):
         for answer in answers:
             values = []
             for step in steps:
                 done = (len(lines) * STEPS + len(values)) / (len(answers) * STEPS)
                 st.progress(done, f"{answer.title}: {words} {damage_controls.strength(step):g}")
-                values.append([spoiled.mean_scores(answer.key, step, draw, count, answer.repaired)[metric]
-                               for draw in range(DRAWS)])
+                values.append([spoiled.mean_scores(answer.key, step, draw, count, answer.repaired,
+                                                   waiting.give_way)[metric] for draw in range(DRAWS)])
             lines.append(figures_robustness.Line(answer.title, values, answer.ours, not answer.repaired))
         figure = figures_robustness.sweep([damage_controls.strength(step) for step in steps], lines, words,
                                           parts.METRICS[metric][0], damage_controls.strength(damage), parts.is_dark())

@@ -5,7 +5,7 @@ Keys are names and numbers. A person's own pictures come as bytes, 784 of them e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,11 @@ import torch
 from dashboard import resources
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import reconstruction_scores, summarise
-from sagvae_core.model import SAGVAE
+from sagvae_core.model import SAGVAE, GenerativeModel
 from sagvae_core.perturbations import perturb
 
 BATCH, FEW = 64, 16  # held-out images behind every averaged number; few where a model takes long for each
+_PART, _SLOW_PART = 16, 4  # of them at a time: no part should keep a moved control waiting
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,38 @@ def pictures(key: str, damage: PerturbationConfig, seed: int, shown: Shown, repa
 
 def batch(keys: Iterable[str]) -> int:
     """How many images the averages of these models are over: the same for all of them."""
-    models = (resources.model(key) for key in keys)
-    return FEW if any(isinstance(model, SAGVAE) and model.searches_regions for model in models) else BATCH
+    return FEW if any(_takes_long(resources.model(key)) for key in keys) else BATCH
 
 
-@st.cache_data(max_entries=4000, show_spinner=False)
-def mean_scores(key: str, damage: PerturbationConfig, seed: int, count: int = BATCH,
-                repair: bool = True) -> dict[str, float]:
-    """The mean of every score over the ``count`` first test images; without ``repair`` of the damaged ones."""
-    data = resources.dataset(key)
+def mean_scores(key: str, damage: PerturbationConfig, seed: int, count: int = BATCH, repair: bool = True,
+                between: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """The mean of every score over the ``count`` first test images; without ``repair`` of the damaged ones.
+
+    Computed a few images at a time, each part once; ``between`` is called before every part and may raise.
+    """
+    model = resources.model(key)
+    size = count if not repair else _SLOW_PART if _takes_long(model) else _PART
+    parts = []
+    for start in range(0, count, size):
+        between()
+        parts.append(_scores(key, damage, seed, count, start, size, repair))
+    return summarise({name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+
+
+@st.cache_data(max_entries=16000, show_spinner=False)
+def _scores(key: str, damage: PerturbationConfig, seed: int, count: int, start: int, size: int,
+            repair: bool) -> dict[str, torch.Tensor]:
+    # The damage is drawn for all of them, so that it does not depend on the size of the parts.
+    data, rows = resources.dataset(key), slice(start, start + size)
     original = data.test.clean[:count]
-    return summarise(reconstruction_scores(_answer(key, original, damage, seed, repair), original, data.image_shape))
+    answer = perturb(original, damage, data.image_shape, seed).x[rows]
+    if repair:
+        answer = resources.model(key).reconstruct(answer)
+    return reconstruction_scores(answer, original[rows], data.image_shape)
+
+
+def _takes_long(model: GenerativeModel) -> bool:
+    return isinstance(model, SAGVAE) and model.searches_regions
 
 
 def _clean(key: str, shown: Shown) -> torch.Tensor:

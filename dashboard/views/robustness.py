@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import damage_controls, own_pictures, parts, pictures, resources, spoiled, state
+from dashboard import damage_controls, own_pictures, parts, pictures, resources, spoiled, state, waiting
 from dashboard import robustness_parts as below
 from dashboard.resources import RunInfo
 from dashboard.robustness_parts import Answer
@@ -85,11 +85,10 @@ def lab(name: str, members: list[RunInfo]) -> None:
     rows.append(pictures.Row("Original", clean))
     st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=size, large=present))
     batch = spoiled.batch(answer.key for answer in answers if answer.repaired)
-    means = [spoiled.mean_scores(answer.key, damage, seed, batch, answer.repaired) for answer in answers]
     with tiles:
-        below.averages(answers, means, batch)
+        below.averages(answers, below.means(answers, damage, seed, batch, waiting.give_way), batch)
     with st.container(key="lab_more"):
-        below.take_away(name, damage, seed, rows, answers, means, batch, shape)
+        below.take_away(name, damage, seed, rows, answers, batch, shape)
         below.sweep(damage, answers, batch, shape)
 
 

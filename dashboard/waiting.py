@@ -1,0 +1,26 @@
+"""Long computations inside a fragment that give way to the person who has moved on.
+
+Streamlit interrupts a running script for a rerun of the whole page, but never one rerun of a fragment for another
+(``_fragment_run_should_not_preempt_script`` in its ``script_requests.py``): a control would have to wait until
+everything the last move asked for is computed, wanted or not. So a fragment computes what nobody waits for in small
+pieces, and looks between them.
+"""
+
+from __future__ import annotations
+
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+class Overtaken(Exception):
+    """A control was moved meanwhile: what is being computed is out of date, and the next run is waiting."""
+
+
+def give_way() -> None:
+    """Raise :class:`Overtaken` when another rerun is waiting for this one to end.
+
+    Whoever catches it still has to draw every widget of the fragment: one that is not drawn loses its value.
+    """
+    # No public way to ask: where a later Streamlit keeps it elsewhere, controls wait as long as they did before.
+    requests = getattr(get_script_run_ctx(suppress_warning=True), "script_requests", None)
+    if getattr(getattr(requests, "_state", None), "name", None) == "RERUN":
+        raise Overtaken
