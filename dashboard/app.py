@@ -4,8 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import resources
+
 ICON = str(Path(__file__).parent / "icon.png")  # a file of ours: a named icon would be fetched from another host
 
+resources.leave_room()
 st.set_page_config(page_title="SAG-VAE Studio", page_icon=ICON, layout="wide")
 st.logo(ICON, size="large")
 st.html("<style>[data-testid=stMainBlockContainer]{padding-top:3.2rem;max-width:1500px}</style>")

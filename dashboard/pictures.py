@@ -35,6 +35,7 @@ class Row:
         errors: draw signed differences on the diverging scale, which all such rows of a grid share: its ends are the
             largest difference, but never less than a quarter.
         competes: its scores may be the best of a column; turn it off for the untouched input.
+        waiting: nothing is known of it yet: empty frames stand for its pictures, "–" for its numbers.
         spoken: what a screen reader says of its pictures instead of the label, for rows that go on without one.
     """
 
@@ -44,6 +45,7 @@ class Row:
     scores: Sequence[dict[str, float]] | None = None
     errors: bool = False
     competes: bool = True
+    waiting: bool = False
     spoken: str = ""
 
 
@@ -135,8 +137,9 @@ def _cell(row: Row, image: np.ndarray, column: int, best: dict[tuple[int, str], 
     for key, value in scores.items():
         wins = row.competes and (column, key) in best and bool(np.isclose(value, best[column, key], rtol=1e-9, atol=0))
         lines.append(f'<span class="sv-num{" sv-best" if wins else ""}">{shown_number(key, value)}</span>')
-    return (f'<div role="cell" class="sv-cell"><img class="sv-img" alt="{alt}" '
-            f'src="{png_data_uri(image, row.errors, dark)}">{"".join(lines)}</div>')
+    picture = ('<div class="sv-img"></div>' if row.waiting else
+               f'<img class="sv-img" alt="{alt}" src="{png_data_uri(image, row.errors, dark)}">')
+    return f'<div role="cell" class="sv-cell">{picture}{"".join(lines)}</div>'
 
 
 def _row_header(row: Row) -> str:

@@ -22,6 +22,16 @@ from sagvae_core.presets import MODELS, TRAINED_ON
 from sagvae_core.runs import Run, RunConfig, find_run, list_runs, shipped_folder
 
 
+@st.cache_resource(show_spinner=False)
+def leave_room() -> None:
+    """Leave half of the cores to the browser, which is most often on the same machine, and to other sessions.
+
+    With all of them a product waits for whichever thread the browser keeps from its core: on 2 cores every control of
+    the lab answers sooner with one thread than with two (benchmarks/dashboard.py).
+    """
+    torch.set_num_threads(max(1, torch.get_num_threads() // 2))
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """What pages show of a run. ``key`` changes when the model file does, so caches never serve an old model."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled, waiting
+from dashboard.resources import RunInfo
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import PSNR_CAP
 from sagvae_core.perturbations import with_strength
@@ -32,6 +35,49 @@ class Answer:
         named = [{_SHOWN[name]: score[name] for name in _SHOWN} for score in self.pictures.scores]
         return pictures.Row(label or self.title, self.pictures.images, scores=named if scores else None,
                             competes=self.repaired)
+
+
+def compare(lead: RunInfo, chosen: Sequence[RunInfo], damage: PerturbationConfig, seed: int, shown: spoiled.Shown,
+            show: Callable[[list[Answer | RunInfo]], None]) -> list[Answer]:
+    """The damaged pictures, whose data are those of ``lead``, and what each of the ``chosen`` models makes of them.
+
+    Where some take long, ``show`` gets the others' answers first, and these models in the place of theirs.
+    """
+    damaged = Answer("Perturbed, as it is", lead.key, spoiled.pictures(lead.key, damage, seed, shown, repair=False))
+    found: dict[str, Answer | RunInfo] = {}
+    for info in chosen:
+        with parts.guard():  # a broken model must not take the others with it
+            found[info.name] = info if spoiled.takes_long(info.key) else _ask(info, damage, seed, shown)
+    slow = [info for info in found.values() if isinstance(info, RunInfo)]
+    if slow:
+        show([damaged, *found.values()])
+    for info in slow:
+        with parts.guard():
+            found[info.name] = _ask(info, damage, seed, shown)
+    return [damaged, *(answer for answer in found.values() if isinstance(answer, Answer))]
+
+
+def _ask(info: RunInfo, damage: PerturbationConfig, seed: int, shown: spoiled.Shown) -> Answer:
+    return Answer(info.short, info.key, spoiled.pictures(info.key, damage, seed, shown), repaired=True,
+                  ours=info.role == "sagvae")
+
+
+def rows(answers: Sequence[Answer | RunInfo], clean: np.ndarray, scores: bool, errors: bool) -> list[pictures.Row]:
+    """The comparison, from the damaged to the ``clean`` pictures, with or without numbers and errors.
+
+    A model among the ``answers`` is one whose answer is awaited.
+    """
+    unknown = [dict.fromkeys(_SHOWN.values(), math.nan)] * len(clean)
+    drawn = []
+    for answer in answers:
+        if isinstance(answer, Answer):
+            drawn.append(answer.row(scores, label=None if answer.repaired else "Perturbed"))
+        else:
+            drawn.append(pictures.Row(answer.short, clean, scores=unknown if scores else None, waiting=True))
+        if errors and drawn[1:]:
+            error = 0 * clean if drawn[-1].waiting else drawn[-1].images - clean
+            drawn.append(pictures.Row("error", error, errors=True, waiting=drawn[-1].waiting))
+    return [*drawn, pictures.Row("Original", clean)]
 
 
 def means(answers: Sequence[Answer], damage: PerturbationConfig, seed: int, count: int,

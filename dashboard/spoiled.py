@@ -15,11 +15,11 @@ import torch
 from dashboard import resources
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import reconstruction_scores, summarise
-from sagvae_core.model import SAGVAE, GenerativeModel
+from sagvae_core.model import SAGVAE
 from sagvae_core.perturbations import perturb
 
 BATCH, FEW = 64, 16  # held-out images behind every averaged number; few where a model takes long for each
-_PART, _SLOW_PART = 16, 4  # of them at a time: no part should keep a moved control waiting
+_PART, _SLOW_PART = 8, 2  # of them at a time: no part should keep a moved control waiting
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,26 @@ def pictures(key: str, damage: PerturbationConfig, seed: int, shown: Shown, repa
                     [{name: float(value[row]) for name, value in values.items()} for row in range(len(original))])
 
 
+def searches_regions(key: str) -> bool:
+    """Whether the model of ``key`` looks for damaged regions."""
+    model = resources.model(key)
+    return isinstance(model, SAGVAE) and model.searches_regions
+
+
+def takes_long(key: str) -> bool:
+    """Whether a person will notice the moment until the model of ``key`` has answered: it looks for damaged regions,
+    or has to be read first."""
+    return key not in _read() or searches_regions(key)
+
+
+@st.cache_resource(show_spinner=False)
+def _read() -> set[str]:
+    return set()  # keys of models that have answered since the server was started
+
+
 def batch(keys: Iterable[str]) -> int:
     """How many images the averages of these models are over: the same for all of them."""
-    return FEW if any(_takes_long(resources.model(key)) for key in keys) else BATCH
+    return FEW if any(map(searches_regions, keys)) else BATCH
 
 
 def mean_scores(key: str, damage: PerturbationConfig, seed: int, count: int = BATCH, repair: bool = True,
@@ -75,8 +92,7 @@ def mean_scores(key: str, damage: PerturbationConfig, seed: int, count: int = BA
 
     Computed a few images at a time, each part once; ``between`` is called before every part and may raise.
     """
-    model = resources.model(key)
-    size = count if not repair else _SLOW_PART if _takes_long(model) else _PART
+    size = count if not repair else _SLOW_PART if searches_regions(key) else _PART
     parts = []
     for start in range(0, count, size):
         between()
@@ -96,10 +112,6 @@ def _scores(key: str, damage: PerturbationConfig, seed: int, count: int, start: 
     return reconstruction_scores(answer, original[rows], data.image_shape)
 
 
-def _takes_long(model: GenerativeModel) -> bool:
-    return isinstance(model, SAGVAE) and model.searches_regions
-
-
 def _clean(key: str, shown: Shown) -> torch.Tensor:
     data = resources.dataset(key)
     if shown.own:
@@ -111,4 +123,7 @@ def _clean(key: str, shown: Shown) -> torch.Tensor:
 
 def _answer(key: str, original: torch.Tensor, damage: PerturbationConfig, seed: int, repair: bool) -> torch.Tensor:
     spoiled = perturb(original, damage, resources.dataset(key).image_shape, seed).x
-    return resources.model(key).reconstruct(spoiled) if repair else spoiled
+    if not repair:
+        return spoiled
+    _read().add(key)
+    return resources.model(key).reconstruct(spoiled)

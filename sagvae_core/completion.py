@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from .levels import Levels
 from .neighbours import Pairs, Remembered, nearest_nodes, weighted_sum
 
 _PRICE = 10.0  # until it is set on undamaged rows
-_CPU_ROWS, _ROWS = 64, 1024  # at once: 784 nodes of more rows leave a core's cache, which costs half as much again
+_CPU_ROWS, _ROWS = 96, 1024  # at once: on a CPU more are no quicker and take memory, half as many are slower
 _LOGIT_PACE = 10.0  # the outliers' levels move this much faster than weights under Adam, as edge logits do
 
 
@@ -39,21 +40,17 @@ class Prediction:
     log_outlier: Tensor
 
 
-def _linear(linear: nn.Linear, x: Tensor) -> Tensor:
-    """``linear`` of x (channels, N · B): one product for all nodes and rows. Its bias is added in place, and so is what
-    the callers add: memory traffic is what a prediction costs."""
-    return torch.mm(linear.weight, x).add_(linear.bias[:, None])
-
-
-def _for_rows(of_nodes: Tensor, batch: int) -> Tensor:
-    """(N, channels) -> (channels, N · B)."""
-    return of_nodes.T.repeat_interleave(batch, 1)
+def _add_to_rows(x: Tensor, of_nodes: Tensor) -> Tensor:
+    """x (channels, N · B) + of_nodes (N, channels), the same for all rows."""
+    return (x.view(*of_nodes.T.shape, -1) + of_nodes.T[..., None]).view_as(x)
 
 
 class _NeighbourLayer(nn.Module):
     """hidden + W_o relu(sum over the neighbours j of w_ij^h · relu(W_v hidden_j)): edge weights by head, residual.
 
-    ``hidden`` is (channels, N · B): all rows of a node side by side, as the sum over neighbours reads them.
+    ``hidden`` is (channels, N · B): all rows of a node side by side, as the sum over neighbours reads them. Memory
+    traffic is what a prediction costs, so W_o's bias is not added to all of it but carried along in ``bias``
+    (channels,): the layer is that of hidden + bias.
     """
 
     def __init__(self, num_nodes: int, config: CompletionConfig):
@@ -63,12 +60,22 @@ class _NeighbourLayer(nn.Module):
         self.value = nn.Linear(config.channels, config.channels)
         self.output = nn.Linear(config.channels, config.channels)
         nn.init.zeros_(self.output.weight)
+        self._weight = Remembered()
 
-    def forward(self, hidden: Tensor, pairs: Pairs) -> Tensor:
-        weight = self.edge_weight.flatten(1).index_select(1, pairs.place)
-        value = _linear(self.value, hidden).relu_()
-        heard = weighted_sum(value.view(pairs.channels * pairs.nodes, -1), weight, pairs).relu_()
-        return _linear(self.output, heard.view_as(hidden)).add_(hidden)
+    def _weights(self, pairs: Pairs) -> Tensor:
+        """As :func:`.neighbours.weighted_sum` takes them: once for all predictions where none of them is trained."""
+        def kept() -> Tensor:
+            return self.edge_weight.flatten(1).index_select(1, pairs.place)
+
+        if torch.is_grad_enabled():
+            return kept()
+        return self._weight.get(lambda: pairs.for_channels(kept()), self.edge_weight, pairs.place)
+
+    def forward(self, hidden: Tensor, bias: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        value = torch.mm(self.value.weight, hidden).add_((self.value.weight @ bias + self.value.bias)[:, None]).relu_()
+        heard = weighted_sum(value.view(pairs.channels * pairs.nodes, -1), self._weights(pairs), pairs).relu_()
+        add = torch.addmm if torch.is_grad_enabled() else Tensor.addmm_
+        return add(hidden, self.output.weight, heard.view_as(hidden)), bias + self.output.bias
 
 
 class NodeCompletion(nn.Module):
@@ -118,7 +125,8 @@ class NodeCompletion(nn.Module):
     @property
     def pairs(self) -> Pairs:
         """The pairs of the present neighbourhoods."""
-        return self._pairs.get(self.neighbours, lambda: Pairs.of(self.neighbours, self.kept, self.config.channels))
+        return self._pairs.get(lambda: Pairs.of(self.neighbours, self.kept, self.config.channels),
+                               self.neighbours, self.kept)
 
     @property
     def outlier_rate(self) -> Tensor:
@@ -164,10 +172,12 @@ class NodeCompletion(nn.Module):
         """log probabilities of the levels of every node's undamaged value, (L, B, N)."""
         batch, nodes = x.shape
         seen = torch.stack([x * visible, visible.to(x.dtype)]).mT.reshape(2, -1)
-        hidden = _linear(self.from_value, seen).add_(_for_rows(self.from_node(self.embedding), batch))
+        hidden = _add_to_rows(torch.mm(self.from_value.weight, seen), self.from_node(self.embedding))
+        bias = self.from_value.bias
         for layer in self.layers:
-            hidden = layer(hidden, self.pairs)
-        logits = _linear(self.to_levels, hidden.relu()).add_(_for_rows(self.level_bias, batch))
+            hidden, bias = layer(hidden, bias, self.pairs)
+        logits = torch.mm(self.to_levels.weight, hidden.add(bias[:, None]).relu_())
+        logits = _add_to_rows(logits, self.level_bias + self.to_levels.bias)
         return log_softmax(logits, 0).view(-1, nodes, batch).mT
 
     def predict(self, x: Tensor, visible: Tensor, log_outlier_levels: Tensor | None = None) -> Prediction:
@@ -182,16 +192,22 @@ class NodeCompletion(nn.Module):
         index = self.levels.index(x)
         outliers = self.log_outlier_levels if log_outlier_levels is None else log_outlier_levels
         log_outlier = outliers[index] if outliers.ndim == 1 else outliers.gather(1, index)
-        size = _CPU_ROWS if x.device.type == "cpu" else _ROWS
-        shown = visible.flatten(0, -2)
-        rows = (of_row.expand(visible.shape).flatten(0, -2).split(size) for of_row in (x, index))
-        parts = [self._predict(*part) for part in zip(shown.split(size), *rows, strict=True)]
+        parts = [(torch.tensordot(self.levels.middle, log_levels.exp(), 1), log_levels.gather(0, own[None])[0])
+                 for log_levels, own in self._in_parts(x, visible, index)]
         mean, log_inlier = (torch.cat(part).view(visible.shape) for part in zip(*parts, strict=True))
         return Prediction(mean, log_inlier, log_outlier.expand(visible.shape))
 
-    def _predict(self, visible: Tensor, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        log_levels = self(x, visible)
-        return torch.tensordot(self.levels.middle, log_levels.exp(), 1), log_levels.gather(0, index[None])[0]
+    def log_inlier(self, x: Tensor, visible: Tensor) -> Tensor:
+        """:meth:`predict`'s log p(x_i | undamaged) alone, (..., B, N) in nats."""
+        return torch.cat([log_levels.gather(0, own[None])[0] for log_levels, own in
+                          self._in_parts(x, visible, self.levels.index(x))]).view(visible.shape)
+
+    def _in_parts(self, x: Tensor, visible: Tensor, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """What :meth:`forward` says of some rows, (L, rows, N), and the levels they have, (rows, N), part by part."""
+        size = _CPU_ROWS if x.device.type == "cpu" else _ROWS
+        rows = (of_row.expand(visible.shape).flatten(0, -2).split(size) for of_row in (x, visible, index))
+        for part, shown, own in zip(*rows, strict=True):
+            yield self(part, shown), own
 
     def log_likelihood(self, x: Tensor, visible: Tensor, hidden: Tensor, regions: Tensor | None = None) -> Tensor:
         """Mean over the hidden nodes of log p(x_i | visible), the mixture with outliers; (B,) in nats.

@@ -242,7 +242,7 @@ class SAGVAE(GenerativeModel):
     def _candidates(self) -> Candidates | None:
         if not self.searches_regions:
             return None
-        return self._regions.get(self.completion.neighbours, lambda: Candidates.of(self.edge_posterior))
+        return self._regions.get(lambda: Candidates.of(self.edge_posterior), self.completion.neighbours)
 
     @torch.no_grad()
     def set_region_price(self, rows: Tensor, false_alarms: float = 0.05) -> None:

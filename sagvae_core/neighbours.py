@@ -6,6 +6,7 @@ zeros. :func:`weighted_sum` touches the kept pairs alone.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,19 +22,23 @@ _CHUNK = 32  # rows of the max-product at a time: 32 x N x N values, 80 MB at 78
 
 
 class Remembered:
-    """What was made of a tensor, made anew once the tensor is another or has changed in place; copies start empty."""
+    """What was made of tensors, made anew once one is another or has changed in place; copies start empty."""
 
     def __init__(self) -> None:
-        self._tensor: Tensor | None = None
-        self._version, self._value = -1, None
+        self._tensors: tuple[Tensor, ...] = ()
+        self._versions: list[int] = []
+        self._value: Any = None
 
     def __reduce__(self) -> tuple[type, tuple]:
         return type(self), ()
 
-    def get(self, tensor: Tensor, make: Callable[[], Any]) -> Any:
-        """``make()`` for the present state of ``tensor``."""
-        if self._tensor is not tensor or self._version != tensor._version:
-            self._tensor, self._version, self._value = tensor, tensor._version, make()
+    def get(self, make: Callable[[], Any], *tensors: Tensor) -> Any:
+        """``make()`` for the present state of ``tensors``."""
+        versions = [tensor._version for tensor in tensors]
+        same = len(tensors) == len(self._tensors) and all(map(operator.is_, tensors, self._tensors))
+        if not same or versions != self._versions:
+            self._value = make()
+            self._tensors, self._versions = tensors, versions
         return self._value
 
 
@@ -137,7 +142,8 @@ def weighted_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
 
     Args:
         hidden: (channels · N, F), all nodes of one channel after the other's, as many channels for each head.
-        weight: (heads, P), one weight an ordered pair of the graph, in the order of ``pairs``.
+        weight: (heads, P), one weight an ordered pair of the graph, in the order of ``pairs``; or what
+            :meth:`Pairs.for_channels` made of it, without a gradient.
 
     Returns:
         (channels · N, F).
@@ -149,6 +155,8 @@ def weighted_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
 
 def dense_sum(hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
     """:func:`weighted_sum` as matrix products, for devices without the sparse kernels."""
+    if weight.ndim == 1:
+        weight = weight.view(pairs.channels, -1)
     heads, pair_count = weight.shape
     head = torch.arange(heads, device=hidden.device)[:, None]
     once = pairs.receiver[:pair_count], pairs.sender[:pair_count]
@@ -163,8 +171,8 @@ class _SparseSum(torch.autograd.Function):
     def forward(ctx, hidden: Tensor, weight: Tensor, pairs: Pairs) -> Tensor:
         ctx.save_for_backward(hidden, weight)
         ctx.pairs = pairs
-        return embedding_bag(pairs.sender, hidden, pairs.starts, per_sample_weights=pairs.for_channels(weight),
-                             mode="sum")
+        spread = weight if weight.ndim == 1 else pairs.for_channels(weight)
+        return embedding_bag(pairs.sender, hidden, pairs.starts, per_sample_weights=spread, mode="sum")
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:

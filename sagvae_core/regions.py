@@ -104,7 +104,7 @@ class _Search:
         strangest = torch.zeros_like(self.x)
         if self.candidates.coarse:
             hidden = torch.stack([self.candidates.inside[group].any(0) for group in self.candidates.coarse])[:, None]
-            log_inlier = self.completion.predict(self.x, ~hidden * self.trust).log_inlier
+            log_inlier = self.completion.log_inlier(self.x, ~hidden * self.trust)
             strangest = torch.where(hidden, log_inlier, strangest).amin(0)
         inside = self.candidates.inside.to(self.x.dtype).expand(len(self.x), -1, -1)
         return self.completion.region_gain(self.x, strangest, inside).logsumexp(-1)
@@ -112,7 +112,7 @@ class _Search:
     def best(self, rows: Tensor, shortlist: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of each row's ``shortlist`` (rows, S) the best ball's log odds (rows,), its nodes and trust in them."""
         x, inside = self.x[rows], self.candidates.inside[shortlist.T]  # (S, rows, N)
-        log_inlier = self.completion.predict(x, ~inside * self.trust[rows]).log_inlier
+        log_inlier = self.completion.log_inlier(x, ~inside * self.trust[rows])
         counted = inside * self.trust[rows]  # what is out is no news
         gains = self.completion.region_gain(x.expand_as(counted), log_inlier, counted[..., None, :])[..., 0, :]
         score, place = gains.logsumexp(-1).max(0)

@@ -1,5 +1,7 @@
 """Robustness: spoil held-out images and compare what the models make of exactly the same damage."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from dashboard import damage_controls, own_pictures, parts, pictures, resources, spoiled, state, waiting
@@ -72,18 +74,18 @@ def lab(name: str, members: list[RunInfo]) -> None:
     chosen, errors = choose_models(name, members, kind, present, mine)
     seed = state.get(state.DRAW, 0)
     tiles = st.container()  # filled after the pictures: these are what a person waits for
-    answers = [Answer("Perturbed, as it is", lead.key, spoiled.pictures(lead.key, damage, seed, shown, repair=False))]
-    rows = [answers[0].row(not present, label="Perturbed")]
-    with st.skeleton(height=640):
-        for info in chosen:
-            with parts.guard():  # a broken model must not take the others with it
-                answers.append(Answer(info.short, info.key, spoiled.pictures(info.key, damage, seed, shown),
-                                      repaired=True, ours=info.role == "sagvae"))
-                rows.append(answers[-1].row(not present))
-                if errors:
-                    rows.append(pictures.Row("error", answers[-1].pictures.images - clean, errors=True))
-    rows.append(pictures.Row("Original", clean))
-    st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=size, large=present))
+    problems, grid = st.container(), st.container()
+
+    def show(answers: Sequence[Answer | RunInfo]) -> list[pictures.Row]:
+        nonlocal grid
+        rows = below.rows(answers, clean, scores=not present, errors=errors)
+        # An element's place takes its successor. st.empty() would clear the last pictures before there are others.
+        grid = grid.html(pictures.comparison_grid(rows, shape, dark=DARK, size=size, large=present))
+        return rows
+
+    with problems:
+        answers = below.compare(lead, chosen, damage, seed, shown, show)
+    rows = show(answers)
     batch = spoiled.batch(answer.key for answer in answers if answer.repaired)
     with tiles:
         below.averages(answers, below.means(answers, damage, seed, batch, waiting.give_way), batch)

@@ -66,6 +66,21 @@ def test_present_mode_by_its_keys(new_page):
     no_error(page)
 
 
+def test_moves_during_a_sweep_end_with_all_numbers(new_page):
+    page = lab(new_page)
+    keyed(page, "sweep").locator("label").first.click()
+    for _ in range(4):  # each in the middle of what the last one has begun
+        shown = pictures(page)[0][0]
+        page.get_by_role("button", name="Another draw").click()
+        page.wait_for_function("before => document.querySelector('.sv-img').src !== before", arg=shown)
+    page.locator(".js-plotly-plot").wait_for()
+    settled(page)
+    values = page.get_by_test_id("stMetricValue").all_inner_texts()
+    assert len(values) == 3 and all("dB" in value for value in values)
+    assert keyed(page, "sweep").get_by_role("switch").or_(keyed(page, "sweep").locator("input")).is_checked()
+    no_error(page)
+
+
 def test_the_way_back_and_forward_again(new_page):
     page = new_page("evidence")
     settled(page)

@@ -131,6 +131,33 @@ def test_many_predictions_at_once_are_those_of_one_after_the_other(monkeypatch):
             assert torch.allclose(found[place], getattr(alone, name), atol=1e-5), name
 
 
+def test_a_prediction_is_the_layers_of_the_docstring_with_and_without_gradients():
+    completion = with_graph()
+    with torch.no_grad():
+        for parameter in completion.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=seeded(parameter.numel())) * 0.3)
+    x = torch.rand(5, N, generator=seeded(1))
+    visible = (torch.rand(5, N, generator=seeded(2)) < 0.7).float()
+    hidden = completion.from_value(torch.stack([x * visible, visible], -1)) + completion.from_node(completion.embedding)
+    for layer in completion.layers:
+        matrix = torch.zeros(SMALL.heads, N, N)
+        for node in range(N):
+            for near in completion.kept[node].nonzero()[:, 0]:
+                matrix[:, node, completion.neighbours[node, near]] += layer.edge_weight[:, node, near]
+        value = layer.value(hidden).relu().unflatten(-1, (SMALL.heads, -1))  # (B, N, heads, channels of a head)
+        heard = torch.einsum("hij,bjhc->bihc", matrix, value).flatten(2).relu()
+        hidden = hidden + layer.output(heard)
+    expected = (completion.to_levels(hidden.relu()) + completion.level_bias).log_softmax(-1).permute(2, 0, 1)
+    assert torch.allclose(completion(x, visible), expected, atol=1e-5)
+    with torch.no_grad():
+        assert torch.allclose(completion(x, visible), expected, atol=1e-5)
+        assert torch.equal(completion.log_inlier(x, visible), completion.predict(x, visible).log_inlier)
+        completion.layers[0].edge_weight.mul_(2)  # a step of the optimizer: what was kept of the weights is out of date
+        moved = completion(x, visible)
+    assert torch.allclose(moved, completion(x, visible), atol=1e-5)
+    assert not torch.allclose(moved, expected, atol=1e-2)
+
+
 def test_what_damage_looks_like_before_any_is_seen():
     half = 0.5 * Levels(6).width + 0.5 / 8
     kinds = (1 + Levels(6).width) / 9  # eight levels all over, and noise

@@ -77,6 +77,8 @@ def test_the_weighted_sum_is_the_dense_product_and_so_are_its_gradients():
     expected, found = (heads[[0, 0, 1, 1]] @ hidden.view(4, 6, 3)).view(24, 3), weighted_sum(hidden, weight, pairs)
     assert torch.allclose(found, expected)
     assert torch.equal(dense_sum(hidden, weight, pairs), expected)  # what other devices do
+    for the_same in (weighted_sum, dense_sum):
+        assert torch.allclose(the_same(hidden.detach(), pairs.for_channels(weight.detach()), pairs), expected)
     assert torch.equal(found[4::6], torch.zeros(4, 3, dtype=torch.float64))
     seed = torch.randn(found.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for ours, theirs in zip(torch.autograd.grad(found, (hidden, weight), seed),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reading import picture_rows, sound, words
 
-from dashboard import damage_controls, spoiled, state
+from dashboard import damage_controls, pictures, resources, spoiled, state, waiting
 from sagvae_core.data import dataset_available
 from sagvae_core.runs import shipped_folder
 
@@ -107,6 +107,49 @@ def test_the_sweep_shows_every_model_against_strength(open_page):
     app.segmented_control(key="swept").set_value("ssim").run()
     sound(app)
     assert app.get("plotly_chart")[0].proto.spec != before
+
+
+def test_who_has_moved_on_waits_for_no_average(open_page, monkeypatch):
+    app = lab(open_page)
+    app.toggle(key="sweep").set_value(True).run()
+    full = [metric.label for metric in app.metric]
+    with monkeypatch.context() as patched:
+        def overtaken():
+            raise waiting.Overtaken
+
+        patched.setattr(waiting, "give_way", overtaken)
+        app.slider(key="pixels_64").set_value(20).run()
+        sound(app)
+        assert [metric.label for metric in app.metric] == full
+        assert {metric.value for metric in app.metric} == {"…"}
+        assert picture_rows(app), "the pictures are there"
+        assert not app.get("plotly_chart")
+        assert app.toggle(key="sweep").value, "and no widget has lost what it was set to"
+        assert len(app.get("download_button")) == 2
+    app.slider(key="pixels_64").set_value(24).run()
+    sound(app)
+    assert all(metric.value.endswith("dB") for metric in app.metric)
+    assert app.get("plotly_chart")
+
+
+def test_what_is_quick_does_not_wait_for_what_takes_long(open_page, monkeypatch):
+    app = lab(open_page)
+    drawn = []
+    grid = pictures.comparison_grid
+    monkeypatch.setattr(pictures, "comparison_grid", lambda rows, *args, **options: drawn.append(rows) or grid(
+        rows, *args, **options))
+    app.toggle(key="errors").set_value(True).run()
+    drawn.clear()
+    names = [label for label, _ in picture_rows(app)]
+    key = next(info.key for info in resources.run_infos()[0] if info.name == "digits-sagvae")
+    monkeypatch.setattr(spoiled, "takes_long", lambda asked: asked == key)
+    app.slider(key="pixels_64").set_value(21).run()
+    sound(app)
+    first, last = drawn
+    assert [row.label for row in first] == [row.label for row in last] == names, "nobody changes places"
+    assert [row.label for row in first if row.waiting] == ["SAG-VAE", "error"]
+    assert not any(row.waiting for row in last)
+    assert [label for label, _ in picture_rows(app)] == names
 
 
 mnist = pytest.mark.skipif(not dataset_available("mnist") or not (shipped_folder() / "mnist-sagvae").is_dir(),

@@ -71,6 +71,17 @@ def test_best_score_of_each_column_is_emphasised_among_those_that_compete():
     assert "sv-num sv-best" not in alone
 
 
+def test_a_row_that_is_awaited_keeps_its_place():
+    images = np.zeros((2, 4))
+    unknown = [dict.fromkeys(("mse", "psnr", "ssim"), np.nan)] * 2
+    there = pictures.comparison_grid([Row("A", images, scores=scores(0.2, 0.3)), Row("B", images)], (2, 2))
+    awaited = pictures.comparison_grid([Row("A", images, scores=unknown, waiting=True), Row("B", images)], (2, 2))
+    assert there.count('class="sv-img"') == awaited.count('class="sv-img"') == 4
+    assert (there.count("<img"), awaited.count("<img")) == (4, 2), "no picture is shown that is none"
+    assert there.count("sv-num") == awaited.count("sv-num")
+    assert [text for kind, text in Page(awaited).texts if kind == "sv-num"] == ["–"] * 6
+
+
 def test_grid_is_a_table_with_a_text_for_every_picture():
     images = np.random.default_rng(0).random((3, 2, 2))
     page = Page(pictures.comparison_grid([

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from dashboard import comparison_files, damage_controls, figures_robustness, resources, spoiled
+from dashboard import comparison_files, damage_controls, figures_robustness, resources, spoiled, waiting
 from dashboard.pictures import Row
 from dashboard.spoiled import Shown
 from sagvae_core.config import PerturbationConfig
@@ -80,6 +81,39 @@ def test_scores_are_those_of_the_shown_and_of_the_batch(keys):
     expected = summarise(reconstruction_scores(model.reconstruct(perturb(batch, NOISE, (8, 8), 0).x), batch, (8, 8)))
     assert mean == pytest.approx(expected, rel=1e-5)
     assert mean["mse_clean"] < untouched["mse_clean"]
+
+
+def test_the_mean_comes_in_parts_that_can_be_left_and_taken_up_again(keys):
+    count, asked = 21, []
+    whole = spoiled.mean_scores(keys[0], NOISE, 3, count)
+    one_by_one = [spoiled._scores(keys[0], NOISE, 3, count, start, 1, True) for start in range(count)]
+    for name, value in whole.items():
+        assert value == pytest.approx(np.mean([float(scores[name]) for scores in one_by_one]), rel=1e-5), name
+
+    def leave_after_two():
+        asked.append(None)
+        if len(asked) == 3:
+            raise waiting.Overtaken
+
+    with pytest.raises(waiting.Overtaken):
+        spoiled.mean_scores(keys[0], NOISE, 4, count, between=leave_after_two)
+    assert spoiled.mean_scores(keys[0], NOISE, 4, count) != whole
+
+
+def test_a_waiting_rerun_is_noticed_and_nothing_else(monkeypatch):
+    from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+
+    requests = ScriptRequests()
+    monkeypatch.setattr(waiting, "get_script_run_ctx", lambda **_: SimpleNamespace(script_requests=requests))
+    waiting.give_way()
+    requests.request_rerun(RerunData(fragment_id="lab"))
+    assert requests.on_scriptrunner_yield() is None, "Streamlit itself would let it wait: what give_way is for"
+    with pytest.raises(waiting.Overtaken):
+        waiting.give_way()
+    requests.on_scriptrunner_ready()
+    waiting.give_way()
+    monkeypatch.setattr(waiting, "get_script_run_ctx", lambda **_: None)  # outside of a page
+    waiting.give_way()
 
 
 @pytest.mark.parametrize("kind", damage_controls.KINDS)
