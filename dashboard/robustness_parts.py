@@ -89,19 +89,21 @@ def means(answers: Sequence[Answer], damage: PerturbationConfig, seed: int, coun
         return None
 
 
-def averages(answers: Sequence[Answer], means: Sequence[dict[str, float]] | None, count: int) -> None:
+def averages(answers: Sequence[Answer | RunInfo], means: Sequence[dict[str, float]] | None, count: int | None) -> None:
     """Mean scores over ``count`` held-out images, each beside the perturbed input's, which comes first.
 
     Without ``means`` their places, so that nothing jumps when they are there.
     """
+    over = "…" if count is None else count
     for place, (answer, column) in enumerate(zip(answers, st.columns(len(answers)), strict=True)):
         value, delta, colour, words = _tile(answer, means[place], means[0]) if means else ("…", "…", "off", "…")
         with column:
-            st.metric(answer.title, value, delta, delta_color=colour, delta_arrow="off" if colour == "off" else "auto",
-                      help=f"PSNR averaged over the same {count} held-out images whatever is shown below, and "
+            st.metric(answer.title if isinstance(answer, Answer) else answer.short, value, delta, delta_color=colour,
+                      delta_arrow="off" if colour == "off" else "auto",
+                      help=f"PSNR averaged over the same {over} held-out images whatever is shown below, and "
                            "the difference to the perturbed input.")
             st.caption(words)
-    st.caption(f"Means over {count} held-out images. Below, the best number of a picture is bold; the input "
+    st.caption(f"Means over {over} held-out images. Below, the best number of a picture is bold; the input "
                "does not compete.")
 
 

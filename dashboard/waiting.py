@@ -15,6 +15,11 @@ class Overtaken(Exception):
     """A control was moved meanwhile: what is being computed is out of date, and the next run is waiting."""
 
 
+def draws_the_whole_page() -> bool:
+    """Whether this run draws the page from its beginning, and not a fragment of it that stands there already."""
+    return not getattr(get_script_run_ctx(suppress_warning=True), "fragment_ids_this_run", None)
+
+
 def give_way() -> None:
     """Raise :class:`Overtaken` when another rerun is waiting for this one to end.
 

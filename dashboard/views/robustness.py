@@ -74,10 +74,15 @@ def lab(name: str, members: list[RunInfo]) -> None:
     chosen, errors = choose_models(name, members, kind, present, mine)
     seed = state.get(state.DRAW, 0)
     tiles = st.container()  # filled after the pictures: these are what a person waits for
+    if whole := waiting.draws_the_whole_page():
+        tiles = tiles.empty()
     problems, grid = st.container(), st.container()
 
     def show(answers: Sequence[Answer | RunInfo]) -> list[pictures.Row]:
         nonlocal grid
+        if whole:  # nothing stands in their place yet, and what is below would jump
+            with tiles.container():
+                below.averages(answers, None, None)
         rows = below.rows(answers, clean, scores=not present, errors=errors)
         # An element's place takes its successor. st.empty() would clear the last pictures before there are others.
         grid = grid.html(pictures.comparison_grid(rows, shape, dark=DARK, size=size, large=present))
@@ -87,8 +92,9 @@ def lab(name: str, members: list[RunInfo]) -> None:
         answers = below.compare(lead, chosen, damage, seed, shown, show)
     rows = show(answers)
     batch = spoiled.batch(answer.key for answer in answers if answer.repaired)
-    with tiles:
-        below.averages(answers, below.means(answers, damage, seed, batch, waiting.give_way), batch)
+    means = below.means(answers, damage, seed, batch, waiting.give_way)
+    with tiles.container():
+        below.averages(answers, means, batch)
     with st.container(key="lab_more"):
         below.take_away(name, damage, seed, rows, answers, batch, shape)
         below.sweep(damage, answers, batch, shape)
