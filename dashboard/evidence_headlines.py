@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboard import evidence_images
-from dashboard.evidence import BASELINE, OURS, Record, applies, kind_of, knowledge, lines, losses, tasks, text
+from dashboard.evidence import BASELINE, OURS, Record, Value, applies, kind_of, knowledge, lines, losses, tasks, text
 
 
 @dataclass(frozen=True)
 class Headline:
-    """One number above everything, and what it is measured by."""
+    """One number above everything, what it is a mean of with which spread, and what it is measured by."""
 
     label: str
     value: float
+    spread: str
     delta: float | None
     reference: str | None
     explained: str
@@ -39,7 +40,8 @@ def _on_noise(record: Record) -> list[Headline]:
         if ours is not None and others:
             best = max(others, key=lambda line: line.values["ssim"][0])
             mean, reference = ours.values["ssim"][0], best.values["ssim"][0]
-            return [Headline("Noisy images, SSIM", mean, mean - reference, f"vs {best.label}",
+            return [Headline("Noisy images, SSIM", mean, _spread(ours.values["ssim"]), mean - reference,
+                             f"vs {best.label}",
                              f"{title}: similarity to the clean pictures, which SAG-VAE never saw: "
                              f"{text(ours.values['ssim'])}. {best.label}: {text(best.values['ssim'])}.")]
     return []
@@ -51,7 +53,8 @@ def _against_paper(record: Record) -> list[Headline]:
         for line in lines(record, task, told):
             if line.kind == OURS and "f1" in line.values and "f1" in line.paper:
                 mean, paper = line.values["f1"][0], line.paper["f1"]
-                return [Headline("Karate club, F1", mean, mean - paper, f"vs paper {paper:.3f}",
+                return [Headline("Karate club, F1", mean, _spread(line.values["f1"]), mean - paper,
+                                 f"vs paper {paper:.3f}",
                                  f"{line.label} on “{task}”: {text(line.values['f1'])}"
                                  + (f" over {line.values['f1'][2]} fresh seeds." if line.values["f1"][2] else "."))]
     return []
@@ -69,10 +72,10 @@ def _against_baselines(record: Record) -> list[Headline]:
         return []
     others = {mean: method for method, mean in means.items() if kind_of(method) == BASELINE}
     best = max(others, default=None)
-    return [Headline("Suite, mean AP", ours, None if best is None else ours - best,
+    return [Headline("Suite, mean AP", ours, f"mean over {count} tasks", None if best is None else ours - best,
                      None if best is None else f"vs {others[best]}",
-                     f"Average precision over {count} tasks with a known graph, against the baseline with the best "
-                     "mean over the same tasks.")]
+                     "Average precision on tasks with a known graph, against the baseline with the best mean over the "
+                     "same tasks.")]
 
 
 def _regrets(record: Record) -> list[Headline]:
@@ -82,6 +85,13 @@ def _regrets(record: Record) -> list[Headline]:
         return []
     about = "Average precision lost by choosing without labels, against the best choice with the truth in sight"
     worst = [dot.value for dot in losses(record, "regret_ap_worst", told)] or values
-    return [Headline("Without labels, AP lost", float(np.mean(values)), None, None,
-                     f"{about}; mean over {len(values)} tasks."),
-            Headline("… on the worst draw", float(np.max(worst)), None, None, f"{about}; the worst draw of any task.")]
+    return [Headline("Without labels, AP lost", float(np.mean(values)), f"mean over {len(values)} tasks", None, None,
+                     f"{about}."),
+            Headline("… on the worst draw", float(np.max(worst)), f"of any of {len(worst)} tasks", None, None,
+                     f"{about}; the worst draw of any task.")]
+
+
+def _spread(value: Value) -> str:
+    """In words: over how many trainings, and their standard deviation."""
+    _, sd, runs = value
+    return (f"± {sd:.3f} " if sd is not None else "") + (f"over {runs} seeds" if runs and runs > 1 else "one seed")

@@ -1,11 +1,33 @@
-"""Pieces of the Evidence page: Figures 1 and 3 of the paper, and how a record was made."""
+"""Pieces of the Evidence page: the numbers above all, Figures 1 and 3 of the paper, and how a record was made."""
 
 import streamlit as st
 
-from dashboard import evidence, figures, figures_evidence, parts, records, resources
+from dashboard import evidence, evidence_headlines, figures, figures_evidence, parts, records, resources
 from dashboard.evidence import Line, Record
+from sagvae_core.errors import SagvaeError
 
 SAMPLES = 4  # of each model in Figure 3
+_TILE = 240  # CSS pixels of a headline: five in a row on a wide page, three on a small one
+
+
+def headlines() -> None:
+    """The numbers that sum up the records that are there; a damaged one is spoken of where it is looked at."""
+    found: dict[str, Record | None] = {}
+    for name in ("karate", "suite", "images"):
+        try:
+            found[name] = records.record(name)
+        except SagvaeError:
+            found[name] = None
+    row = st.container(horizontal=True, gap="small")
+    for item in evidence_headlines.headlines(found["karate"], found["suite"], found["images"]):
+        with row.container(width=_TILE, gap=None):
+            if item.delta is None:
+                st.metric(item.label, f"{item.value:.3f}", item.spread, delta_color="off", delta_arrow="off",
+                          help=parts.plain(item.explained))
+            else:
+                st.metric(item.label, f"{item.value:.3f}", f"{item.delta:+.3f}", delta_description=item.reference,
+                          help=parts.plain(item.explained))
+                st.caption(item.spread)
 
 
 def paper_figures(rows: list[Line]) -> None:

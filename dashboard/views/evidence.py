@@ -15,7 +15,6 @@ from dashboard import (
 )
 from dashboard import evidence_tables as tables
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
-from dashboard.evidence_headlines import headlines as found_headlines
 from dashboard.figures_evidence import Curve
 from sagvae_core.errors import SagvaeError
 
@@ -24,20 +23,6 @@ STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)",
            "labels": "Without labels", "images": "Images (Figures 4–9)"}
 FILES = {"labels": "suite"}  # the record behind a choice, where it has another name
 CUTS = ("own threshold", "top K")
-
-
-def headlines() -> None:
-    """The numbers that sum up the records that are there; a damaged one is spoken of where it is looked at."""
-    found: dict[str, Record | None] = {}
-    for name in ("karate", "suite", "images"):
-        try:
-            found[name] = records.record(name)
-        except SagvaeError:
-            found[name] = None
-    items = found_headlines(found["karate"], found["suite"], found["images"])
-    for column, item in zip(st.columns(max(len(items), 1)), items, strict=False):
-        delta = {} if item.delta is None else {"delta": f"{item.delta:+.3f}", "delta_description": item.reference}
-        column.metric(item.label, f"{item.value:.3f}", help=parts.plain(item.explained), **delta)
 
 
 def choose_told(record: Record, task: str | None = None) -> str | None:
@@ -249,6 +234,6 @@ def show(name: str) -> None:
 
 parts.heading("Evidence", "How right are the relations? Every claim with its spread, the paper's number, and the "
               "command that makes it again.")
-headlines()
+evidence_parts.headlines()
 show(parts.one_of("Study", list(STUDIES), state.STUDY, "karate", format_func=STUDIES.get, bind="query-params",
                   label_visibility="collapsed"))

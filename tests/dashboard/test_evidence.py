@@ -125,11 +125,13 @@ def test_headlines_come_from_the_records_that_are_there():
     assert evidence_headlines.headlines(None, None) == []
     one, = evidence_headlines.headlines(karate, None)
     assert (one.value, round(one.delta, 3), one.reference) == (0.97, 0.387, "vs paper 0.583")
+    assert one.spread == "± 0.010 over 5 seeds"
     # Task b has no AP of anybody: there is no mean over all tasks to speak of.
     assert [item.value for item in evidence_headlines.headlines(None, suite)] == pytest.approx([0.02, 0.03])
     suite["rows"] = suite["rows"][:-1]
     first, *_ = evidence_headlines.headlines(None, suite)
     assert (first.value, round(first.delta, 3), first.reference) == (0.95, 0.05, "vs lasso")
+    assert first.spread == "mean over 1 tasks"
 
 
 def test_the_area_under_the_curve_is_the_average_precision():
