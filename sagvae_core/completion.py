@@ -11,7 +11,6 @@ denoising"), there for convolutions; here the neighbourhood is the learned graph
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 
 import torch
@@ -20,7 +19,8 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 from .config_completion import CompletionConfig
 from .levels import Levels
-from .neighbours import Pairs, Remembered, nearest_nodes, weighted_sum
+from .neighbour_layer import NeighbourLayer, add_to_rows
+from .neighbours import Pairs, Remembered, nearest_nodes
 
 _PRICE = 10.0  # until it is set on undamaged rows
 _CPU_ROWS, _ROWS = 96, 1024  # at once: on a CPU more are no quicker and take memory, half as many are slower
@@ -38,44 +38,6 @@ class Prediction:
     mean: Tensor
     log_inlier: Tensor
     log_outlier: Tensor
-
-
-def _add_to_rows(x: Tensor, of_nodes: Tensor) -> Tensor:
-    """x (channels, N · B) + of_nodes (N, channels), the same for all rows."""
-    return (x.view(*of_nodes.T.shape, -1) + of_nodes.T[..., None]).view_as(x)
-
-
-class _NeighbourLayer(nn.Module):
-    """hidden + W_o relu(sum over the neighbours j of w_ij^h · relu(W_v hidden_j)): edge weights by head, residual.
-
-    ``hidden`` is (channels, N · B): all rows of a node side by side, as the sum over neighbours reads them. Memory
-    traffic is what a prediction costs, so W_o's bias is not added to all of it but carried along in ``bias``
-    (channels,): the layer is that of hidden + bias.
-    """
-
-    def __init__(self, num_nodes: int, config: CompletionConfig):
-        super().__init__()
-        near = 1 + config.neighbours
-        self.edge_weight = nn.Parameter(torch.randn(config.heads, num_nodes, near) / math.sqrt(near))
-        self.value = nn.Linear(config.channels, config.channels)
-        self.output = nn.Linear(config.channels, config.channels)
-        nn.init.zeros_(self.output.weight)
-        self._weight = Remembered()
-
-    def _weights(self, pairs: Pairs) -> Tensor:
-        """As :func:`.neighbours.weighted_sum` takes them: once for all predictions where none of them is trained."""
-        def kept() -> Tensor:
-            return self.edge_weight.flatten(1).index_select(1, pairs.place)
-
-        if torch.is_grad_enabled():
-            return kept()
-        return self._weight.get(lambda: pairs.for_channels(kept()), self.edge_weight, pairs.place)
-
-    def forward(self, hidden: Tensor, bias: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        value = torch.mm(self.value.weight, hidden).add_((self.value.weight @ bias + self.value.bias)[:, None]).relu_()
-        heard = weighted_sum(value.view(pairs.channels * pairs.nodes, -1), self._weights(pairs), pairs).relu_()
-        add = torch.addmm if torch.is_grad_enabled() else Tensor.addmm_
-        return add(hidden, self.output.weight, heard.view_as(hidden)), bias + self.output.bias
 
 
 class NodeCompletion(nn.Module):
@@ -103,7 +65,7 @@ class NodeCompletion(nn.Module):
         self.embedding = nn.Parameter(torch.randn(num_nodes, config.node_embedding) * 0.3)
         self.from_value = nn.Linear(2, config.channels)
         self.from_node = nn.Linear(config.node_embedding, config.channels, bias=False)
-        self.layers = nn.ModuleList(_NeighbourLayer(num_nodes, config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(NeighbourLayer(num_nodes, config) for _ in range(config.layers))
         self.to_levels = nn.Linear(config.channels, len(self.levels))
         self.level_bias = nn.Parameter(torch.zeros(num_nodes, len(self.levels)))
         self.outlier_logit = nn.Parameter(torch.logit(torch.tensor(config.initial_outlier_rate)))
@@ -172,12 +134,12 @@ class NodeCompletion(nn.Module):
         """log probabilities of the levels of every node's undamaged value, (L, B, N)."""
         batch, nodes = x.shape
         seen = torch.stack([x * visible, visible.to(x.dtype)]).mT.reshape(2, -1)
-        hidden = _add_to_rows(torch.mm(self.from_value.weight, seen), self.from_node(self.embedding))
+        hidden = add_to_rows(torch.mm(self.from_value.weight, seen), self.from_node(self.embedding))
         bias = self.from_value.bias
         for layer in self.layers:
             hidden, bias = layer(hidden, bias, self.pairs)
         logits = torch.mm(self.to_levels.weight, hidden.add(bias[:, None]).relu_())
-        logits = _add_to_rows(logits, self.level_bias + self.to_levels.bias)
+        logits = add_to_rows(logits, self.level_bias + self.to_levels.bias)
         return log_softmax(logits, 0).view(-1, nodes, batch).mT
 
     def predict(self, x: Tensor, visible: Tensor, log_outlier_levels: Tensor | None = None) -> Prediction:
