@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +121,16 @@ def _picture_dataset(name: str, title: str, config: DataConfig, load: Any, shape
 
 def _download(name: str) -> None:
     logger.info("downloading %s into %s", name, data_folder())
+    raw = data_folder() / _FOLDERS[name] / "raw"
+    made = [folder for folder in (raw, *raw.parents) if not folder.exists()]
     try:
         _open(name, train=False, download=True)  # fetches the four files, whichever part is asked for
     except SagvaeError as error:
+        for folder in made:  # torchvision leaves them behind; those with a file in them stay
+            with suppress(OSError):
+                folder.rmdir()
         raise SagvaeError(
-            f"The files of {name!r} are not in {str(data_folder() / _FOLDERS[name] / 'raw')!r} and could not be "
+            f"The files of {name!r} are not in {str(raw)!r} and could not be "
             "downloaded. Set the environment variable SAGVAE_DATA to a folder that has them or can be written to, or "
             "choose the data set 'digits', which needs no download.") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,14 +267,20 @@ def test_fashion_keeps_shirts_and_trousers_in_every_split(small_idx):
 
 def test_missing_files_are_named_with_a_way_out(tmp_path, monkeypatch):
     def refuse(root, train, download):
+        (Path(root) / "MNIST" / "raw").mkdir(parents=True, exist_ok=True)
         raise RuntimeError("Error downloading")
 
-    monkeypatch.setenv("SAGVAE_DATA", str(tmp_path))
+    monkeypatch.setenv("SAGVAE_DATA", str(tmp_path / "new" / "data"))
     monkeypatch.setattr(torchvision.datasets, "MNIST", refuse)
     assert not dataset_available("mnist")
     with pytest.raises(SagvaeError, match="could not be downloaded. Set the environment variable SAGVAE_DATA") as error:
         load_dataset("mnist")
     assert str(tmp_path) in str(error.value) and "'digits'" in str(error.value)
+    assert not list(tmp_path.iterdir()), "no empty folders are left behind"
+    (tmp_path / "new" / "data").mkdir(parents=True)
+    with pytest.raises(SagvaeError):
+        load_dataset("mnist")
+    assert (tmp_path / "new" / "data").is_dir(), "but what was there stays"
 
 
 def test_a_broken_file_is_named(small_idx):
