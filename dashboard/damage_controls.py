@@ -65,6 +65,7 @@ def choose_settings(kind: str, picture: np.ndarray, usual: PerturbationConfig) -
                                  help="By hand: drag the block on a picture.")
         if kind == "rotated":
             angle = st.select_slider("Turned by", ["random", *range(0, 91, 15)], key="angle", width=200,
+                                     bind="query-params",
                                      format_func=lambda angle: angle if angle == "random" else f"{angle}°")
             settings["angle"] = None if angle == "random" else float(angle)
     if place != "random":
@@ -78,24 +79,28 @@ def _strength_controls(kind: str, shape: tuple[int, int], usual: PerturbationCon
         trained = f" The models were trained with {usual.pixels} noisy ones." if usual.kind == "uniform" else ""
         settings["pixels"] = st.slider(
             "Noisy pixels", 0, nodes, usual.pixels if usual.kind == "uniform" else nodes // 4, max(1, nodes // 196),
-            key=f"pixels_{nodes}", width=_WIDTH,
+            key=f"pixels_{nodes}", width=_WIDTH, bind="query-params",
             help=f"How many of the {nodes} pixels are replaced.{trained}")
     elif kind == "gaussian":
         settings["sigma"] = st.slider("Standard deviation", 0.0, STRONGEST_SIGMA, 0.2, 0.01, key="sigma", width=_WIDTH,
+                                      bind="query-params",
                                       help="Of the noise added to every pixel; black is 0, white is 1.")
     elif kind == "contrast":
         settings["contrast"] = 1 - st.slider("Contrast taken away", 0.0, 1.0, 0.5, 0.02, key="contrast", width=_WIDTH,
+                                             bind="query-params",
                                              help="At 1 every pixel is the same grey.")
     elif kind == "stripes":
-        settings["direction"] = parts.one_of("Direction", ["horizontal", "vertical"], "direction")
+        settings["direction"] = parts.one_of("Direction", ["horizontal", "vertical"], "direction",
+                                               bind="query-params")
         lines = shape[0] if settings["direction"] == "horizontal" else shape[1]
         settings["count"] = st.slider("Stripes", 0, lines, max(1, lines // 9), key=f"stripes_{lines}", width=_WIDTH,
+                                      bind="query-params",
                                       help="Lines of one pixel that are lost.")
     else:
         if kind == "blocks":
-            settings["count"] = st.slider("Blocks", 1, 8, 3, key="count", width=180)
+            settings["count"] = st.slider("Blocks", 1, 8, 3, key="count", width=180, bind="query-params")
         settings["size"] = st.slider("Size of the block", 0, side, max(1, side // 4), key=f"size_{nodes}",
-                                     width=_WIDTH, help="Pixels along one side.")
+                                     width=_WIDTH, bind="query-params", help="Pixels along one side.")
 
 
 def _corner(place: str, picture: np.ndarray, size: int, value: float | None) -> tuple[int, int]:

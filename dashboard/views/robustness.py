@@ -138,7 +138,7 @@ def choose_models(name: str, members: list[RunInfo], kind: str, present: bool,
             st.button("Present", on_click=state.put, args=(state.PRESENT, True), shortcut="P",
                       icon=":material/present_to_all:",
                       help="Large pictures and nothing around them. N is another draw, Esc leads back.")
-        errors = st.toggle("Show errors", key="errors",
+        errors = st.toggle("Show errors", key="errors", bind="query-params",
                            help="Where a reconstruction is too dark (blue) or too bright (red).")
     return [info for info in members if info.name in picked], errors
 

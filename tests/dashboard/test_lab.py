@@ -52,6 +52,28 @@ def test_a_link_without_a_value_shows_the_usual(open_page, key):
     assert picture_rows(app)
 
 
+def test_a_link_leads_to_the_same_lab(open_page):
+    app = lab(open_page, pixels_64="40", errors="true")
+    assert app.slider(key="pixels_64").value == 40
+    assert app.toggle(key="errors").value
+    same = lab(open_page)
+    same.slider(key="pixels_64").set_value(40).run()
+    assert picture_rows(app)[0] == picture_rows(same)[0]
+    app = lab(open_page, kind="Turned block", angle="45°", size_64="3", fill="black")
+    assert (app.select_slider(key="angle").value, app.slider(key="size_64").value) == (45, 3)
+
+
+@pytest.mark.parametrize("value", ["", "999", "-1", "many", "nan", "3.7"])
+def test_a_link_with_a_strength_that_is_none_shows_the_usual(open_page, value):
+    app = lab(open_page, pixels_64=value, errors=value)
+    assert picture_rows(app)
+    assert 0 <= app.slider(key="pixels_64").value <= 64
+    app = lab(open_page, kind="Gaussian", sigma=value)
+    assert picture_rows(app)
+    app = lab(open_page, kind="Turned block", angle=value)
+    assert picture_rows(app)
+
+
 @pytest.mark.skipif(not dataset_available("mnist"), reason="no mnist files: set SAGVAE_DATA")
 def test_masks_are_first_shown_to_those_who_learned_from_masks(open_page):
     app = lab(open_page, data="mnist")
