@@ -21,11 +21,12 @@ def draws_the_whole_page() -> bool:
 
 
 def give_way() -> None:
-    """Raise :class:`Overtaken` when another rerun is waiting for this one to end.
+    """Raise :class:`Overtaken` when another rerun is waiting for this one of a fragment to end.
 
-    Whoever catches it still has to draw every widget of the fragment: one that is not drawn loses its value.
+    Whoever catches it still has to draw every widget of the fragment: one that is not drawn loses its value. A run of
+    the whole page goes on: cut short by a click on a widget that it has only just drawn, it left others switched off.
     """
     # No public way to ask: where a later Streamlit keeps it elsewhere, controls wait as long as they did before.
     requests = getattr(get_script_run_ctx(suppress_warning=True), "script_requests", None)
-    if getattr(getattr(requests, "_state", None), "name", None) == "RERUN":
+    if not draws_the_whole_page() and getattr(getattr(requests, "_state", None), "name", None) == "RERUN":
         raise Overtaken

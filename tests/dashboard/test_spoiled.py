@@ -104,12 +104,17 @@ def test_a_waiting_rerun_is_noticed_and_nothing_else(monkeypatch):
     from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 
     requests = ScriptRequests()
-    monkeypatch.setattr(waiting, "get_script_run_ctx", lambda **_: SimpleNamespace(script_requests=requests))
+    context = SimpleNamespace(script_requests=requests, fragment_ids_this_run=["lab"])
+    monkeypatch.setattr(waiting, "get_script_run_ctx", lambda **_: context)
     waiting.give_way()
     requests.request_rerun(RerunData(fragment_id="lab"))
     assert requests.on_scriptrunner_yield() is None, "Streamlit itself would let it wait: what give_way is for"
     with pytest.raises(waiting.Overtaken):
         waiting.give_way()
+    context.fragment_ids_this_run = None
+    assert waiting.draws_the_whole_page()
+    waiting.give_way()  # the whole page is drawn to its end
+    context.fragment_ids_this_run = ["lab"]
     requests.on_scriptrunner_ready()
     waiting.give_way()
     monkeypatch.setattr(waiting, "get_script_run_ctx", lambda **_: None)  # outside of a page
