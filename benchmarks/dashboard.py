@@ -4,8 +4,7 @@
 
 Drives a real Chromium against a server of its own; the lab shows ten images and three models, on blocks one of them
 that looks for damaged regions. "first" is until the first picture is another one, "all" until none is awaited.
-Every move but a toggle is to something not computed before. Times depend on the
-machine: nothing here is asserted.
+Every move but a toggle is to something not computed before. Times depend on the machine: nothing here is asserted.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 PICTURES = "[...document.querySelectorAll('[data-testid=stMain] img[src^=\"data:image/png\"]')].map(i => i.src).join()"
 AWAITED = "div.sv-img"  # the frame of a picture that is still to come
+
 
 def free_port() -> int:
     with socket.socket() as found:
