@@ -1,4 +1,4 @@
-"""A trainer's state on disk: what an interrupted training goes on from, one folder an epoch."""
+"""A trainer's state on disk: what an interrupted training goes on from, one folder for each of the newest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from .checkpoint import read_json, read_tensors, write_json, write_tensors
 
 _KEPT = 2  # the newest, and one more in case a dying disk cut the newest off
-_PLAIN = ("epoch", "step", "best_elbo", "best_epoch")
+_PLAIN = ("epoch", "step", "batch", "rows", "sums", "best_elbo", "best_epoch")
 
 
 def write(root: Path, state: dict[str, Any]) -> None:
     """Store a :meth:`Trainer.state` below ``root`` under a temporary name, rename it, and drop the oldest."""
-    target, temporary = root / f"epoch-{state['epoch']:05d}", root / ".writing"
+    target, temporary = root / f"step-{state['step']:09d}", root / ".writing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     optimizer = state["optimizer"]
@@ -42,7 +42,7 @@ def read_newest(root: Path) -> dict[str, Any] | None:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(root.glob("epoch-*"))
+    return sorted(root.glob("step-*"))
 
 
 def _read(folder: Path) -> dict[str, Any]:

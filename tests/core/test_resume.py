@@ -1,4 +1,7 @@
-"""An interrupted and resumed training takes exactly the steps of an uninterrupted one, also through a run folder."""
+"""An interrupted and resumed training takes exactly the steps of an uninterrupted one, also through a run folder.
+
+It may be interrupted after any step, in the middle of an epoch as between two.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from sagvae_core.config import DataConfig, ModelConfig, ReferenceConfig, StageCo
 from sagvae_core.model import SAGVAE
 from sagvae_core.reference import MLPVAE
 from sagvae_core.runs import Run, RunConfig
-from sagvae_core.training import Trainer
+from sagvae_core.training import Trainer, TrainingStopped
 
 N = 6
 GENERATOR = torch.Generator().manual_seed(0)
@@ -87,6 +90,44 @@ def test_resumed_is_uninterrupted_exactly(kind, epochs, tmp_path):
     assert_same_end(kind, config, stored)
 
 
+def states_of_all_steps(kind: str, config: TrainConfig, **kwargs) -> list[dict]:
+    states: list[dict] = []
+    trainer = Trainer(build(kind), config, on_step=lambda _: states.append(trainer.state()))
+    trainer.fit(TRAIN, 1 - HELD_OUT, **kwargs)
+    return states
+
+
+@pytest.mark.parametrize("kind", ["sagvae", "mlp_vae"])
+def test_any_step_is_as_good_to_go_on_from_as_an_epochs_last(kind, tmp_path):
+    config = PLAIN if kind == "sagvae" else TrainConfig(
+        stages=(StageConfig(epochs=2), PLAIN.stages[1]), batch_size=8, device="cpu")
+    states = states_of_all_steps(kind, config)
+    assert [(state["step"], state["batch"]) for state in states] == [(step, (step - 1) % 3 + 1) for step in range(1, 16)]
+    for state in states:
+        records = assert_same_end(kind, config, through_a_folder(state, tmp_path / str(state["step"])))
+        assert len(records) == 5 - state["epoch"]
+
+
+def test_fresh_damage_of_a_half_done_epoch_is_that_epochs(tmp_path):
+    config = TrainConfig(epochs=5, batch_size=8, device="cpu")
+    for state in states_of_all_steps("mlp_vae", config, redraw=redraw)[3:8]:
+        assert_same_end("mlp_vae", config, through_a_folder(state, tmp_path / str(state["step"])), redraw=redraw)
+
+
+def test_a_training_that_ends_early_leaves_a_model_that_is_ready_for_use():
+    trainer = Trainer(build("sagvae"), PLAIN, should_stop=lambda: trainer.step == 8)
+    with pytest.raises(TrainingStopped, match="Stopped in epoch 3"):
+        trainer.fit(TRAIN, 1 - HELD_OUT)
+    before = trainer.state()
+    trainer.end_here(TRAIN, 1 - HELD_OUT)
+    model = trainer.model
+    assert not model.training
+    exact = torch.stack([model.graph_encoder(row[None]).probs for row in TRAIN]).mean(0)
+    assert torch.allclose(model.posterior_pairs, exact, atol=1e-6)
+    assert not torch.equal(before["model"]["posterior_pairs"], model.posterior_pairs)  # the state is from before
+    assert_same_end("sagvae", PLAIN, before)
+
+
 def test_fresh_damage_resumes_with_the_right_epochs_rows(tmp_path):
     state = through_a_folder(stop_after("mlp_vae", TrainConfig(epochs=5, device="cpu"), 2, redraw=redraw), tmp_path)
     records = assert_same_end("mlp_vae", TrainConfig(epochs=5, device="cpu"), state, redraw=redraw)
@@ -108,11 +149,11 @@ def test_patience_and_the_best_state_survive(tmp_path, monkeypatch):
 def test_a_checkpoint_is_tensors_and_plain_json_and_keeps_every_bit(tmp_path):
     state = stop_after("sagvae", PATIENT, 4)
     stored = through_a_folder(state, tmp_path)
-    json.loads((tmp_path / "one" / "checkpoints" / "epoch-00004" / "state.json").read_text())
+    json.loads((tmp_path / "one" / "checkpoints" / "step-000000012" / "state.json").read_text())
     for part in ("model", "best_state"):
         assert stored[part].keys() == state[part].keys()
         assert all(torch.equal(stored[part][name], tensor) for name, tensor in state[part].items())
     for index, entry in state["optimizer"]["state"].items():
         assert all(torch.equal(stored["optimizer"]["state"][index][name], tensor) for name, tensor in entry.items())
-    assert {name: stored[name] for name in ("epoch", "step", "best_elbo", "best_epoch")} == {
-        name: state[name] for name in ("epoch", "step", "best_elbo", "best_epoch")}
+    plain = ("epoch", "step", "batch", "rows", "sums", "best_elbo", "best_epoch")
+    assert {name: stored[name] for name in plain} == {name: state[name] for name in plain}
