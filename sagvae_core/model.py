@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Normal
 
 from .completion import NodeCompletion
@@ -15,53 +14,11 @@ from .decoder import SelfAttentionGraphDecoder
 from .distributions import BinaryConcrete, edge_kl, matrix_to_pairs, pairs_to_matrix, sample_gaussian
 from .encoders import GraphEncoder, LatentEncoder
 from .errors import expected
-from .likelihoods import RobustLikelihood, build_likelihood
+from .generative import GenerativeModel, ModelOutput
+from .likelihoods import RobustLikelihood
 from .neighbours import Remembered
 from .regions import Candidates, undamaged_price
 from .restoration import Restoration, restore
-
-
-@dataclass
-class ModelOutput:
-    """What one forward pass of any of our models hands to the objective.
-
-    ``preactivation`` (B, N, C) is the output before its activation; ``posterior`` is q(z|x) or None; ``edges`` is
-    q(A|x) over the pairs or None.
-    """
-
-    preactivation: Tensor
-    posterior: Normal | None = None
-    edges: BinaryConcrete | None = None
-
-
-class GenerativeModel(nn.Module):
-    """The part all our models share: a checked input, a likelihood, reconstruction. Not used on its own."""
-
-    kind: str
-
-    def __init__(self, config):
-        super().__init__()
-        self.config = config
-        self.likelihood = build_likelihood(config)
-
-    def check(self, x: Tensor) -> Tensor:
-        """Return ``x`` if it is (B, N, C) for this model and finite, else raise what was expected, got and helps."""
-        shape = (self.config.num_nodes, self.config.num_channels)
-        if x.ndim != 3 or tuple(x.shape[1:]) != shape:
-            raise expected("x", f"of shape (B, {shape[0]}, {shape[1]})", tuple(x.shape),
-                           "Choose the data set this model was trained on, or another model.")
-        if not torch.isfinite(x).all():
-            raise expected("x", "finite", "NaN or infinity", "Remove or fill these values first.")
-        return x
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
-
-    @torch.no_grad()
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Reconstruction of rows x (B, N, C) at the posterior mean; (B, N, C)."""
-        raise NotImplementedError
 
 
 class SAGVAE(GenerativeModel):

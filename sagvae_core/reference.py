@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from .config import ReferenceConfig
 from .distributions import sample_gaussian
-from .model import GenerativeModel, ModelOutput
+from .generative import GenerativeModel, ModelOutput
 
 
 def _mlp(widths: tuple[int, ...]) -> nn.Sequential:

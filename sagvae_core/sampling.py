@@ -16,7 +16,7 @@ from torch import Tensor
 from .damage import uniform_noise
 from .data.base import derived_seed
 from .errors import expected
-from .model import GenerativeModel
+from .generative import GenerativeModel
 
 IMAGES_PER_CLASS = 50  # the paper's number
 

@@ -16,7 +16,8 @@ from ..config import DataConfig, PerturbationConfig, StageConfig, TrainConfig
 from ..config_io import to_dict
 from ..data import DATASETS, load_dataset
 from ..denoisers import DENOISERS, tune
-from ..model import SAGVAE, GenerativeModel
+from ..generative import GenerativeModel
+from ..model import SAGVAE
 from ..presets import MODELS, run_config
 from ..runs import Run, RunConfig, list_runs, shipped_folder
 from ..training import Progress, Trainer

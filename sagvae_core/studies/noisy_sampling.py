@@ -20,7 +20,7 @@ from ..config_data import one_of
 from ..data import DATASETS, Dataset, load_dataset
 from ..data.base import derived_seed
 from ..denoisers import DENOISERS
-from ..model import GenerativeModel
+from ..generative import GenerativeModel
 from ..presets import MODELS
 from ..runs import Run, shipped_folder
 from ..sampling import IMAGES_PER_CLASS, LowRankGaussian, PerPixelGaussian, codes_of, corrupt_codes
