@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+# Plotly uses pandas as soon as anybody has begun to import it. Sessions that draw their first figures at the same time
+# would meet half of it: here each of them waits until it is whole.
+import pandas  # noqa: F401
 import streamlit as st
 import torch
 
