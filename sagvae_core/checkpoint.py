@@ -1,14 +1,13 @@
 """Models on disk: weights as safetensors, everything else as JSON, never pickle.
 
-Names, shapes and the total size are read from the header and checked against the configuration before anything is
-allocated, so a wrong or hostile file costs a sentence and no memory.
+Names, shapes and the total size are read from the header (:mod:`.tensor_headers`) and checked against the configuration
+before anything is allocated, so a wrong or hostile file costs a sentence and no memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from .config_io import from_dict, to_dict
 from .errors import SagvaeError, expected
 from .model import SAGVAE, GenerativeModel
 from .reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
+from .tensor_headers import check_layout, read_header, shown
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-_MAX_HEADER = 1 << 20
 _MAX_JSON = 8 << 20
-_PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib"}
-_ITEM_SIZE = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_MAX_DIGITS = 300  # float() of more would overflow
+PICKLES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt", ".joblib"}
 
 
 def build_model(config: ModelConfig | ReferenceConfig, seed: int = 0) -> GenerativeModel:
@@ -70,12 +69,7 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
         found = description.get("format") if isinstance(description, dict) else type(description).__name__
         raise expected(f"{DESCRIPTION} format", FORMAT, repr(found), "Train again, or update sagvae_core.")
     config = model_config_from_dict(description.get("kind", ""), description.get("config", {}))
-    try:
-        with torch.device("meta"):
-            model = build_model(config)
-    except (RuntimeError, OverflowError, TypeError):  # PyTorch's three ways to say that a size does not fit in 64 bits
-        raise expected(f"sizes in {DESCRIPTION}", "those of a model that fits in memory", "far larger ones",
-                       "The file is damaged: restore it or train again.") from None
+    model = model_outline(config, len(read_header(folder / WEIGHTS)))
     tensors = read_tensors(folder / WEIGHTS, model.state_dict())
     model.load_state_dict({name: tensor.to(device) for name, tensor in tensors.items()}, assign=True)
     neighbours = tensors.get("completion.neighbours")
@@ -86,9 +80,32 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
     return model.eval().requires_grad_(False)
 
 
+def model_outline(config: ModelConfig | ReferenceConfig, num_tensors: int) -> GenerativeModel:
+    """The model a configuration describes without memory for its weights: names and shapes alone.
+
+    Args:
+        num_tensors: how many there are for it. Each layer needs one, and without them even its outline is not made.
+
+    Raises:
+        SagvaeError: its sizes are beyond all memories, or it has more layers than there are tensors.
+    """
+    if len(config.hidden) > num_tensors:
+        raise _too_large()
+    try:
+        with torch.device("meta"):
+            return build_model(config)
+    except (RuntimeError, OverflowError, TypeError):  # PyTorch's three ways to say that a size does not fit in 64 bits
+        raise _too_large() from None
+
+
+def _too_large() -> SagvaeError:
+    return expected(f"sizes in {DESCRIPTION}", "those of a model that fits in memory", "far larger ones",
+                    "The file is damaged: restore it or train again.")
+
+
 def refuse_pickle(path: Path) -> None:
     """Raise for files that could run code when they are opened."""
-    if path.suffix.lower() in _PICKLES and not path.is_dir():
+    if path.suffix.lower() in PICKLES and not path.is_dir():
         raise SagvaeError(f"The model must be a folder with {WEIGHTS} and {DESCRIPTION}, got the pickle {path.name!r}. "
                           "Pickles can run any program when they are opened, so none is read: save the model again "
                           "with save_model().")
@@ -106,15 +123,23 @@ def read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > _MAX_JSON:
             raise expected(path.name, f"at most {_MAX_JSON >> 20} MB", f"{path.stat().st_size >> 20} MB")
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_int=_whole_number)
+        json.dumps(value, ensure_ascii=False).encode()  # "\ud800" is JSON, but no text that could be printed
+        return value
     except FileNotFoundError:
         raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
                           "Choose the folder of a finished run.") from None
     except SagvaeError:
         raise
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or a number of 5,000 digits
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or too long a number
         raise SagvaeError(f"{path.name} must be valid JSON, got {type(error).__name__}: {error}. "
                           "The file is damaged: restore it or train again.") from None
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -124,50 +149,16 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     _replace(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
-def read_header(path: Path) -> dict[str, dict[str, Any]]:
-    """Names, dtypes and shapes of a safetensors file without reading its data."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MAX_HEADER + 1
-            # Only after the length: a header of 640 or 1152 bytes begins like a pickle, but no pickle like a length.
-            if length > _MAX_HEADER and (start[:1] == b"\x80" or start[:2] == b"PK"):
-                raise SagvaeError(f"{path.name} must be a safetensors file, got a pickle or archive under that name. "
-                                  "Pickles can run any program when they are opened, so none is read.")
-            if length > min(_MAX_HEADER, size):
-                raise expected(path.name, "a safetensors file", "no readable header",
-                               "The file is damaged or cut: restore it or train again.")
-            header = json.loads(file.read(length))
-    except FileNotFoundError:
-        raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
-                          "Choose the folder of a finished run.") from None
-    except SagvaeError:
-        raise
-    except (OSError, ValueError, RecursionError):
-        raise expected(path.name, "a safetensors file", "a header that is not JSON",
-                       "The file is damaged: restore it or train again.") from None
-    if not isinstance(header, dict):
-        raise expected(path.name, "a safetensors file", "a header that is no object")
-    header.pop("__metadata__", None)
-    return header
-
-
 def read_tensors(path: Path, wanted: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
     """Tensors of a safetensors file, checked against ``wanted`` (name -> tensor of that shape) before allocating."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     header = read_header(path)
-    try:
-        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-        size = sum(_ITEM_SIZE[entry["dtype"]] * int(torch.Size(entry["shape"]).numel()) for entry in header.values())
-    except (KeyError, TypeError, ValueError, RuntimeError):
-        raise expected(path.name, "a safetensors file", "a header without shapes") from None
     if wanted is not None:
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
         _compare(path.name, shapes, {name: tuple(tensor.shape) for name, tensor in wanted.items()})
-    if size > path.stat().st_size:
-        raise expected(path.name, f"at least {size} bytes long", path.stat().st_size, "The file is cut: restore it.")
+    check_layout(path, header)
     try:
         tensors = load_file(path)
     except SafetensorError as error:
@@ -185,7 +176,7 @@ def read_tensors(path: Path, wanted: dict[str, Tensor] | None = None) -> dict[st
 def _compare(file: str, found: dict[str, tuple], wanted: dict[str, tuple]) -> None:
     for name in sorted(set(wanted) | set(found)):
         if found.get(name) != wanted.get(name):
-            raise expected(f"{name} in {file}", f"of shape {wanted[name]}" if name in wanted else "absent",
+            raise expected(f"{shown(name)} in {file}", f"of shape {wanted[name]}" if name in wanted else "absent",
                            f"shape {found[name]}" if name in found else "no such tensor",
                            "These weights belong to another configuration: choose the model.json saved with them.")
 

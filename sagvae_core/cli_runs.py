@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import click
 
+from .archive import archive_name, export_run, import_run
 from .data import DATASETS, dataset_available
 from .errors import SagvaeError, expected
 from .runs import Run, find_run, list_runs, runs_folder, shipped_folder
@@ -85,6 +87,37 @@ def delete(name: str) -> None:
         raise expected("run to delete", "one that is not training", f"{name!r}, which is", "Stop it first.")
     shutil.rmtree(run.folder)
     click.echo(f"Deleted {name}.")
+
+
+@runs.command("export")
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Default: NAME.sagvae.zip, here.")
+def export_(name: str, out: Path | None) -> None:
+    """Write a run into one file, to move it to another machine.
+
+    \b
+    With it go settings, status, metrics, model and snapshots, and the checkpoints of a run that is not finished.
+    Example:
+      sagvae runs export karate-sagvae --out karate.sagvae.zip
+    """
+    run = find_run(name)
+    target = out or Path(archive_name(run))
+    export_run(run, target)
+    click.echo(f"{target}  {target.stat().st_size / 2**20:.1f} MB. Read it elsewhere with `sagvae runs import`.")
+
+
+@runs.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Of the new run. Default: the name it had, numbered when taken.")
+def import_(file: Path, name: str | None) -> None:
+    """Read a run that `sagvae runs export` has written.
+
+    Everything in the file is checked first; a damaged or hostile one is refused and leaves nothing behind.
+    """
+    run = import_run(file, runs_folder(), name)
+    state = run.status.state
+    click.echo(f"{run.folder}  {state}" + ("" if state == "finished" else
+                                           f". Go on with `sagvae train --resume {run.name}`."))
 
 
 @click.command()
