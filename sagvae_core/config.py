@@ -28,6 +28,7 @@ OUTPUTS = ("sigmoid", "identity")
 PRECISIONS = ("no", "bf16", "fp16")
 REFERENCES = ("mlp_vae", "dae", "conv_dae")
 OBJECTIVES = ("elbo", "completion")
+TRACKERS = ("tensorboard", "wandb", "mlflow", "aim", "clearml", "comet_ml", "dvclive", "swanlab", "trackio")
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ class TrainConfig:
     precision: str = "no"
     device: str = "auto"
     seed: int = 0
+    trackers: tuple[str, ...] = ()  # beside the records: where else they go, through Accelerate
 
     def __post_init__(self) -> None:
         if self.stages and self.epochs is not None:
@@ -233,6 +235,8 @@ class TrainConfig:
         if self.patience is not None:
             in_range("train.patience", self.patience, 1, 10**6)
         one_of("train.precision", self.precision, PRECISIONS)
+        for name in self.trackers:
+            one_of("train.trackers", name, TRACKERS)
 
     @property
     def total_epochs(self) -> int:

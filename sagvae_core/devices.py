@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from .config import TrainConfig
 from .errors import SagvaeError, expected
+from .tracking import check_trackers
 
 # What a launcher (accelerate launch, torchrun, mpirun) tells the processes it starts; Accelerate reads the same.
 _PROCESSES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -66,21 +70,47 @@ def device_key(name: str = "auto") -> str:
     return f"{kind}:{int(number) if number else _from_launcher(_LOCAL_RANK, 0) % devices}"
 
 
-def build_accelerator(config: TrainConfig) -> Any:
-    """One Accelerator for ``config``; imported here because Accelerate takes a second to load."""
-    from accelerate import Accelerator, DistributedDataParallelKwargs
+@contextmanager
+def first_on_machine(config: TrainConfig) -> Iterator[None]:
+    """In this block the first process of every machine goes before its others, which find what it has downloaded."""
+    if launched_processes() == 1:
+        yield
+        return
+    from accelerate.state import PartialState
+
+    with PartialState(cpu=device_key(config.device) == "cpu").local_main_process_first():
+        yield
+
+
+def build_accelerator(config: TrainConfig, log_folder: Path | None = None) -> Any:
+    """One Accelerator for ``config``; imported here because Accelerate takes a second to load.
+
+    Args:
+        log_folder: where trackers that write files write them.
+
+    Raises:
+        SagvaeError: the device, the precision, a tracker or the way of launching is none of this machine.
+    """
+    from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
     from accelerate.utils import patch_environment
 
     key = device_key(config.device)
-    # Accelerate keeps one state a process; a second training with other settings needs a fresh one.
-    if PartialState._shared_state and PartialState().num_processes == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-    # A warm-up stage leaves the robust likelihood's parameters without a gradient.
-    handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
+    if config.precision == "fp16" and key == "cpu":
+        raise expected("train.precision", "'no' or 'bf16' on a CPU", "'fp16'", "Half precision needs a GPU.")
+    for name in ("DEEPSPEED", "FSDP", "MEGATRON_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true":
+            raise expected("the launch", "one with a whole model in every process (`accelerate launch --multi_gpu`)",
+                           name, "These models are far smaller than a GPU: choose that in `accelerate config`.")
+    log_with = check_trackers(config.trackers, log_folder)
+    # Accelerate keeps one state a process; a second training with other settings needs a fresh one. Processes that
+    # were launched together stay together.
+    if PartialState._shared_state:
+        AcceleratorState._reset_state(reset_partial_state=PartialState().num_processes == 1)
     # Left alone, Accelerate takes the first GPU, whatever number was named.
     with patch_environment(**({"ACCELERATE_TORCH_DEVICE": key} if ":" in config.device else {})):
-        return Accelerator(cpu=key == "cpu", mixed_precision=config.precision, kwargs_handlers=handlers)
+        return Accelerator(cpu=key == "cpu", mixed_precision=config.precision, log_with=log_with or None,
+                           project_dir=log_folder)
 
 
 def _from_launcher(names: tuple[str, ...], otherwise: int) -> int:

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, Normal, constraints, kl_divergence
 from torch.nn.functional import logsigmoid
 
+from .shares import Share, take
+
 # Below this distance from 0 and 1 the logistic noise of float32 would overflow.
 _UNIFORM_MARGIN = 1e-6
 
@@ -112,11 +114,16 @@ def gaussian_kl(posterior: Normal) -> Tensor:
     return kl.flatten(1).sum(1)
 
 
-def sample_gaussian(posterior: Normal, generator: torch.Generator | None = None) -> Tensor:
-    """Reparameterised draw mu + sigma * eps of the posterior's shape, with explicit randomness."""
-    noise = torch.randn(posterior.loc.shape, generator=generator, dtype=posterior.loc.dtype,
-                        device=posterior.loc.device)
-    return posterior.loc + posterior.scale * noise
+def sample_gaussian(posterior: Normal, generator: torch.Generator | None = None,
+                    share: Share | None = None) -> Tensor:
+    """Reparameterised draw mu + sigma * eps of the posterior's shape, with explicit randomness.
+
+    ``posterior`` is that of the rows in ``share``; the noise of a row does not depend on who draws it.
+    """
+    mean, scale = posterior.loc, posterior.scale
+    shape = mean.shape if share is None else (share.total, *mean.shape[1:])
+    noise = torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
+    return mean + scale * take(noise, share)
 
 
 def matched_bias(logits: Tensor, density: float, iterations: int = 40) -> Tensor:

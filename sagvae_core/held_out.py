@@ -8,16 +8,21 @@ import torch
 from torch import Tensor
 
 from .model import GenerativeModel
-from .objective import ElboTerms, Objective
+from .objective import Objective
+from .processes import Processes
 from .schedules import VALIDATION_STEP, step_generator
+from .shares import spread
 
 EVALUATION_ROWS = 512  # at once, where no gradient is needed
 _COMPLETION_ROWS = 1024  # held-out rows in a completion stage, where every one has hundreds of hidden nodes
 
 
 @torch.no_grad()
-def held_out_terms(objective: Objective, inputs: Tensor, clean: Tensor | None, seed: int) -> dict[str, float]:
+def held_out_terms(objective: Objective, inputs: Tensor, clean: Tensor | None, seed: int,
+                   processes: Processes) -> dict[str, float]:
     """The terms of a stage on held-out rows (M, N, C), under the data set's graph and a noise that is always the same.
+
+    Of several ``processes`` each works on its share of the rows.
 
     Returns:
         ``validation_elbo``, ``validation_log_likelihood`` and ``validation_kl_z``, in nats a row.
@@ -27,13 +32,18 @@ def held_out_terms(objective: Objective, inputs: Tensor, clean: Tensor | None, s
         inputs = inputs[:_COMPLETION_ROWS]
     target = clean if getattr(objective.model.config, "denoise", False) else None
     generator = step_generator(inputs.device, seed, VALIDATION_STEP)
-    parts: list[ElboTerms] = []
+    log_likelihood, kl_z = [], []
     for start in range(0, len(inputs), EVALUATION_ROWS):
         rows = slice(start, start + EVALUATION_ROWS)
-        parts.append(objective.terms(inputs[rows], None if target is None else target[rows], 0.5, generator))
-    log_likelihood = torch.cat([part.log_likelihood for part in parts]).mean().item()
-    kl_z = torch.cat([part.kl_z for part in parts]).mean().item()
-    elbo = log_likelihood - stage.kl_z_weight * kl_z - stage.kl_graph_weight * parts[0].kl_graph.item()
+        x = inputs[rows]
+        share = processes.share(len(x))
+        terms = objective.terms(x, None if target is None else target[rows], 0.5, generator, share)
+        log_likelihood.append(spread(terms.log_likelihood, share))
+        kl_z.append(spread(terms.kl_z, share))
+    of_rows = [torch.cat(log_likelihood), torch.cat(kl_z)]
+    processes.add_up(of_rows)
+    log_likelihood, kl_z = (values.mean().item() for values in of_rows)
+    elbo = log_likelihood - stage.kl_z_weight * kl_z - stage.kl_graph_weight * terms.kl_graph.item()
     return {"validation_elbo": elbo, "validation_log_likelihood": log_likelihood, "validation_kl_z": kl_z}
 
 

@@ -19,6 +19,7 @@ from .likelihoods import RobustLikelihood
 from .neighbours import Remembered
 from .regions import Candidates, undamaged_price
 from .restoration import Restoration, restore
+from .shares import Share, take
 
 
 class SAGVAE(GenerativeModel):
@@ -80,13 +81,15 @@ class SAGVAE(GenerativeModel):
             return self.decoder(z, None)
         return self.decoder(z, self.edge_posterior if adjacency is None else adjacency, self.edge_weights)
 
-    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None) -> ModelOutput:
+    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None,
+                share: Share | None = None) -> ModelOutput:
         """One training pass: one code a row, ONE relaxed graph for the whole batch (eqs. 6-8).
 
-        In eval mode the graph is the data set's edge posterior, so that held-out terms depend on no other row.
+        Of a batch that several processes share only the rows in ``share`` are encoded and decoded, under the graph of
+        all. In eval mode the graph is the data set's edge posterior, so that held-out terms depend on no other row.
         """
-        posterior = self.encode(x)
-        z = sample_gaussian(posterior, generator)
+        posterior = self.encode(take(x, share))
+        z = sample_gaussian(posterior, generator, share)
         if self.graph_encoder is None:
             return ModelOutput(self.decoder(z, None), posterior)
         if not self.training:

@@ -15,6 +15,7 @@ from .model import GenerativeModel
 from .neighbours import balls
 from .regions import region_sizes
 from .restoration import trust_of
+from .shares import Share, take
 
 _FULL_VIEW = 0.3  # of the rows see all that is not hidden, trusted or not: in the first round nothing is known yet
 
@@ -24,7 +25,7 @@ class ElboTerms:
     """The terms of eq. 9 in nats, never only their sum.
 
     ``log_likelihood`` (B,) is E[log p(x|z, A)], ``kl_z`` (B,) is KL(q(z|x) || p(z)), ``kl_graph`` () is
-    KL(q(A) || p(A)) summed over the pairs.
+    KL(q(A) || p(A)) summed over the pairs. Where a batch is shared, the first two are of one process's rows.
     """
 
     log_likelihood: Tensor
@@ -36,17 +37,24 @@ class ElboTerms:
         """The weighted bound of every row, (B,); ``kl_graph_weight`` is beta of eq. 9."""
         return self.log_likelihood - kl_z_weight * self.kl_z - kl_graph_weight * self.kl_graph
 
+    def means(self) -> Tensor:
+        """Mean log-likelihood, KL of the codes and KL of the graph, (3,), without a gradient."""
+        return torch.stack([self.log_likelihood.detach().mean(), self.kl_z.detach().mean(), self.kl_graph.detach()])
+
 
 def elbo_terms(model: GenerativeModel, x: Tensor, target: Tensor | None = None, *, temperature: float = 0.5,
-               generator: torch.Generator | None = None, likelihood: nn.Module | None = None) -> ElboTerms:
+               generator: torch.Generator | None = None, likelihood: nn.Module | None = None,
+               share: Share | None = None) -> ElboTerms:
     """The terms for rows ``x`` (B, N, C); one draw of z a row and, in train mode, one graph for the batch.
 
     Args:
         target: what the likelihood is asked about; ``x`` itself unless the model learns from clean targets.
         likelihood: another than the model's, e.g. Bernoulli to warm a robust model up.
+        share: the rows to work on, under the graph and with the noise of them all; by default all.
     """
-    output = model(x, temperature=temperature, generator=generator)
-    log_likelihood = (likelihood or model.likelihood).log_prob(output.preactivation, x if target is None else target)
+    output = model(x, temperature=temperature, generator=generator, share=share)
+    target = take(x if target is None else target, share)
+    log_likelihood = (likelihood or model.likelihood).log_prob(output.preactivation, target)
     kl_z = torch.zeros_like(log_likelihood) if output.posterior is None else gaussian_kl(output.posterior)
     kl_graph = (log_likelihood.new_zeros(()) if output.edges is None
                 else edge_kl(output.edges.logits, model.config.edge_prior).sum())
@@ -72,17 +80,19 @@ def draw_hidden(stage: StageConfig, rows: int, nodes: int, regions: Tensor | Non
 
 
 def completion_terms(model: GenerativeModel, x: Tensor, stage: StageConfig, generator: torch.Generator,
-                     regions: Tensor | None = None) -> ElboTerms:
+                     regions: Tensor | None = None, share: Share | None = None) -> ElboTerms:
     """log p(x_hidden | x_visible, A) of rows ``x`` (B, N, 1) under the data set's graph, in nats a row.
 
     The mean over the hidden nodes times N, so that it compares with the other stages. No code is drawn and no bound is
-    taken: the terms of KL are zero. ``regions`` are those of :func:`regions_of`, where the stage hides some.
+    taken: the terms of KL are zero. ``regions`` are those of :func:`regions_of`, where the stage hides some. What is
+    hidden from the rows in ``share`` is part of a draw for all rows.
     """
-    rows, completion = x[..., 0], model.completion
-    hidden, inside = draw_hidden(stage, *rows.shape, regions, generator)
+    rows, completion = take(x[..., 0], share), model.completion
+    hidden, inside = draw_hidden(stage, *x.shape[:2], regions, generator)
+    hidden, inside = take(hidden, share), None if inside is None else take(inside, share)
     visible = (~hidden if inside is None else ~(hidden | inside.any(1))).to(rows.dtype)
     if stage.trust:
-        full = torch.rand(len(rows), 1, generator=generator, device=rows.device) < _FULL_VIEW
+        full = take(torch.rand(len(x), 1, generator=generator, device=rows.device), share) < _FULL_VIEW
         visible = visible * torch.where(full, 1.0, trust_of(completion, rows))
     log_likelihood = completion.log_likelihood(rows, visible, hidden, inside) * model.config.num_nodes
     return ElboTerms(log_likelihood, torch.zeros_like(log_likelihood), log_likelihood.new_zeros(()))
@@ -124,18 +134,23 @@ class Objective(nn.Module):
         return [parameter for name, parameter in self.model.named_parameters()
                 if name.startswith("completion.") == self.completes(stage)]
 
-    def terms(self, x: Tensor, target: Tensor | None, temperature: float, generator: torch.Generator) -> ElboTerms:
+    def terms(self, x: Tensor, target: Tensor | None, temperature: float, generator: torch.Generator,
+              share: Share | None = None) -> ElboTerms:
         if self.completes(self.stage):
-            return completion_terms(self.model, x, self.stage, generator, self.regions)
+            return completion_terms(self.model, x, self.stage, generator, self.regions, share)
         return elbo_terms(self.model, x, target, temperature=temperature, generator=generator,
-                          likelihood=self.likelihood)
+                          likelihood=self.likelihood, share=share)
 
-    def forward(self, x: Tensor, target: Tensor | None, temperature: float,
-                generator: torch.Generator) -> tuple[Tensor, ElboTerms]:
+    def forward(self, x: Tensor, target: Tensor | None, temperature: float, generator: torch.Generator,
+                share: Share | None = None) -> tuple[Tensor, ElboTerms]:
         """The loss to minimise and the terms it is made of.
 
-        In nats a row; a completion's in nats a node, so that the same limit on the gradient's norm suits both.
+        In nats a row; a completion's in nats a node, so that the same limit on the gradient's norm suits both. Of a
+        shared batch it is one process's part of the mean over all rows, and the parts add up to it: every row's bound
+        holds the graph's KL, so that it is counted once in all.
         """
-        terms = self.terms(x, target, temperature, generator)
+        terms = self.terms(x, target, temperature, generator, share)
         loss = -terms.elbo(self.stage.kl_z_weight, self.stage.kl_graph_weight).mean()
-        return (loss / self.model.config.num_nodes if self.completes(self.stage) else loss), terms
+        if self.completes(self.stage):
+            loss = loss / self.model.config.num_nodes
+        return (loss if share is None else loss * (share.counted / share.total)), terms

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from .config import ReferenceConfig
 from .distributions import sample_gaussian
 from .generative import GenerativeModel, ModelOutput
+from .shares import Share, take
 
 
 def _mlp(widths: tuple[int, ...]) -> nn.Sequential:
@@ -45,9 +46,10 @@ class MLPVAE(GenerativeModel):
     def _decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).view(len(z), self.config.num_nodes, self.config.num_channels)
 
-    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None) -> ModelOutput:
-        posterior = self.encode(x)
-        return ModelOutput(self._decode(sample_gaussian(posterior, generator)), posterior)
+    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None,
+                share: Share | None = None) -> ModelOutput:
+        posterior = self.encode(take(x, share))
+        return ModelOutput(self._decode(sample_gaussian(posterior, generator, share)), posterior)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -66,8 +68,10 @@ class DenoisingAutoencoder(GenerativeModel):
             size = config.num_nodes * config.num_channels
             self.network = _mlp((size, *config.hidden, size))
 
-    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None) -> ModelOutput:
-        return ModelOutput(self.network(self.check(x).flatten(1)).view(x.shape))
+    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None,
+                share: Share | None = None) -> ModelOutput:
+        x = take(self.check(x), share)
+        return ModelOutput(self.network(x.flatten(1)).view(x.shape))
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -108,9 +112,11 @@ class ConvolutionalDAE(GenerativeModel):
                 nn.Conv2d(width, values, 3, padding=1), nn.PixelShuffle(2))
             self.input_weight = nn.Parameter(torch.ones(()))
 
-    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None) -> ModelOutput:
+    def forward(self, x: Tensor, temperature: float = 0.5, generator: torch.Generator | None = None,
+                share: Share | None = None) -> ModelOutput:
         height, width = self.config.image_shape
-        pictures = self.check(x).transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
+        x = take(self.check(x), share)
+        pictures = x.transpose(1, 2).unflatten(2, (height, width))  # (B, C, height, width)
         even = pad(pictures, (0, width % 2, 0, height % 2), mode="replicate")
         change = self.network(even)[..., :height, :width].flatten(2).transpose(1, 2)
         # Logits of black and white are infinite; +-3.9 is as sure as a damaged pixel should ever be.

@@ -1,7 +1,8 @@
 """The training loop: a generator of one record an epoch that knows nothing about the model but its objective.
 
 Every random number of step t is a function of (seed, t) alone, and the order of the rows one of (seed, epoch). An
-interrupted training that goes on from the state after any step therefore takes exactly the steps it would have taken.
+interrupted training that goes on from the state after any step therefore takes exactly the steps it would have taken,
+and several processes take together the steps that one would have taken alone.
 """
 
 from __future__ import annotations
@@ -10,38 +11,24 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .bookkeeping import Best, EpochTerms
 from .config import StageConfig, TrainConfig
+from .config_io import to_dict
 from .devices import build_accelerator
 from .errors import SagvaeError
 from .held_out import EVALUATION_ROWS, describe_model, held_out_terms
 from .model import GenerativeModel
 from .objective import Objective
+from .processes import Processes
+from .progress import Progress, TrainingStopped
 from .schedules import learning_rate, step_generator, temperature_at
-
-
-class TrainingStopped(Exception):
-    """Raised out of the loop, between two steps, when ``should_stop`` said so: :meth:`Trainer.state` goes on there."""
-
-
-@dataclass
-class Progress:
-    """Where a training is, handed to ``on_step`` after every step.
-
-    ``epoch`` counts finished epochs. ``terms()`` are the present epoch's means so far: asked for, since on a GPU an
-    answer waits for the device.
-    """
-
-    step: int
-    total_steps: int
-    epoch: int
-    total_epochs: int
-    terms: Callable[[], dict[str, float]] = dict
+from .tracking import tracked
 
 
 def _rows(split: Any) -> tuple[Tensor, Tensor | None]:
@@ -52,11 +39,15 @@ def _rows(split: Any) -> tuple[Tensor, Tensor | None]:
 class Trainer:
     """Fits a model by the ELBO on whatever Accelerate finds: CPU, CUDA or MPS, one process or many.
 
+    In many, every process makes a Trainer and gives it the same rows; all get the same records and the same model.
+
     Args:
         model: a :class:`SAGVAE` or one of the reference models; trained in place.
         config: stages, batch size, seeds, precision.
         on_step: called with a :class:`Progress` after each step.
-        should_stop: asked after each step; True raises :class:`TrainingStopped`.
+        should_stop: asked after each step, of several processes in the main one; True raises :class:`TrainingStopped`.
+        log_folder: where trackers (``config.trackers``) that write files write them.
+        log_name: the run's name for trackers.
 
     Example:
         >>> history = Trainer(model, TrainConfig(epochs=20, seed=0)).fit(data.train, data.validation)
@@ -64,17 +55,18 @@ class Trainer:
     """
 
     def __init__(self, model: GenerativeModel, config: TrainConfig, on_step: Callable[[Progress], None] | None = None,
-                 should_stop: Callable[[], bool] | None = None):
-        self.model, self.config = model, config
+                 should_stop: Callable[[], bool] | None = None, log_folder: Path | None = None,
+                 log_name: str = "sagvae"):
+        self.model, self.config, self.log_name = model, config, log_name
         self.on_step, self.should_stop = on_step, should_stop
         self.epoch = 0  # epochs finished
         self.step = 0  # optimiser steps taken
-        self.batch = 0  # batches of the present epoch that are done ...
-        self.rows, self.sums = 0, None  # ... their rows, and the terms summed over these
-        self.best_elbo, self.best_epoch, self.best_state = -math.inf, 0, None
+        self.batch = 0  # batches of the present epoch that are done
         self._loaded_optimizer: dict[str, Any] | None = None
         self.optimizer: torch.optim.Optimizer | None = None
-        self.accelerator = build_accelerator(config)
+        self.accelerator = build_accelerator(config, log_folder)
+        self.processes = Processes(self.accelerator)
+        self.terms, self.best = EpochTerms(self.device), Best()
         self.objective = Objective(model)
         for stage in config.stages:
             self.objective.check(stage)
@@ -100,16 +92,26 @@ class Trainer:
             SagvaeError: the loss is no longer finite, or the device is out of memory.
             TrainingStopped: ``should_stop`` said so.
         """
+        settings = {"model": {"kind": self.model.kind} | to_dict(self.model.config), "train": to_dict(self.config)}
+        with tracked(self.accelerator, self.log_name, settings) as log:
+            for record in self._epochs(train, validation, redraw):
+                log(record)
+                yield record
+
+    def _epochs(self, train: Any, validation: Any, redraw: Callable[[int], Any] | None) -> Iterator[dict[str, Any]]:
         inputs, clean = self._place(train)
         held_out = None if validation is None else self._place(validation)
-        prepared = self.accelerator.prepare(self.objective)
+        # Placed and told its precision; it is not wrapped, since Processes adds the gradients up.
+        prepared = self.accelerator.prepare_model(self.objective, evaluation_mode=True)
+        self.processes.take_over(self.model)
         steps_per_epoch = math.ceil(len(inputs) / self.config.batch_size)
         first_epoch = 0
         for index, stage in enumerate(self.config.stages):
             last_epoch = first_epoch + stage.epochs
             if self.epoch < last_epoch:
                 self._start_stage(stage, inputs, fresh=self.epoch == first_epoch and self.batch == 0)
-            while self.epoch < last_epoch and not self._out_of_patience():
+            # Asked before an epoch, not after: a run cut off right after its last epoch must not train another one.
+            while self.epoch < last_epoch and not self.best.out_of_patience(self.epoch, self.config.patience):
                 if redraw is not None and self.epoch > 0:
                     inputs, clean = self._place(redraw(self.epoch))
                 started = time.perf_counter()
@@ -118,13 +120,17 @@ class Trainer:
                 if self.epoch == self.config.total_epochs:
                     self._average_graph(inputs)
                     self._set_price(inputs, held_out)
+                self.processes.take_over(self.model)
                 record |= self._held_out(held_out)
                 record |= {"epoch": self.epoch, "stage": index, "step": self.step,
                            "seconds": time.perf_counter() - started} | describe_model(self.model, self.objective)
-                self._note_best(record, index)
+                record = self.processes.agree_on(record)
+                if (self.config.patience is not None and "validation_elbo" in record
+                        and index == len(self.config.stages) - 1):
+                    self.best.note(record["validation_elbo"], self.epoch, self.model)
                 yield record
             first_epoch = last_epoch
-        if self.best_state is not None:
+        if self.best.weights is not None:
             self._conclude(inputs, held_out)
         self.model.eval()
 
@@ -152,43 +158,36 @@ class Trainer:
             return (learning_rate(stage, (step - begun) / stage_steps, step - begun),
                     temperature_at(config.temperature, step / max(1, total_steps - 1)))
 
-        def means() -> dict[str, float]:
-            log_likelihood, kl_z, kl_graph = (self.sums / max(1, self.rows)).tolist()
-            elbo = log_likelihood - stage.kl_z_weight * kl_z - stage.kl_graph_weight * kl_graph
-            return {"elbo": elbo, "log_likelihood": log_likelihood, "kl_z": kl_z, "kl_graph": kl_graph}
-
         if self.batch == 0:
-            self.rows, self.sums = 0, torch.zeros(3, device=self.device, dtype=torch.float64)
+            self.terms.start()
         prepared.train()
         for batch in order.split(config.batch_size)[self.batch:]:
-            if len(batch) >= accelerator.num_processes:  # a last batch too small to share goes to everyone
-                batch = batch[accelerator.process_index::accelerator.num_processes]
             rate, temperature = schedule(self.step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            x = inputs[batch]
+            x, share = inputs[batch], self.processes.share(len(batch))
             self._match_density(x)
-            generator = step_generator(self.device, config.seed, self.step * accelerator.num_processes
-                                   + accelerator.process_index)
+            generator = step_generator(self.device, config.seed, self.step)
             with accelerator.autocast():
-                loss, terms = prepared(x, clean[batch] if wants_clean else None, temperature, generator)
+                loss, terms = prepared(x, clean[batch] if wants_clean else None, temperature, generator, share)
             accelerator.backward(loss)
+            sums = (len(x) if share is None else share.counted) * terms.means()
+            self.processes.add_up([*(p.grad for p in model.parameters() if p.grad is not None), sums])
             accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if terms.edges is not None:
                 model.average_batch(terms.edges, x, config.posterior_decay)
-            self.sums += len(x) * torch.stack([terms.log_likelihood.detach().mean(), terms.kl_z.detach().mean(),
-                                               terms.kl_graph.detach()])
-            self.rows += len(x)
+            self.terms.add(len(x), sums)
             self.step += 1
             self.batch += 1
             if self.on_step is not None:
-                self.on_step(Progress(self.step, total_steps, self.epoch, config.total_epochs, means))
-            if self.should_stop is not None and self.should_stop():
+                self.on_step(Progress(self.step, total_steps, self.epoch, config.total_epochs,
+                                      lambda: self.terms.means(stage)))
+            if self.processes.agree(self.should_stop is not None and self.should_stop()):
                 raise TrainingStopped(f"Stopped in epoch {self.epoch + 1}.")
         prepared.eval()
-        record = means()
+        record = self.terms.means(stage)
         if not math.isfinite(record["elbo"]):
             raise SagvaeError(f"The loss was no longer finite in epoch {self.epoch + 1} (expected a number, got "
                               f"{-record['elbo']}). Lower the learning rate or the gradient clip.")
@@ -203,11 +202,11 @@ class Trainer:
             encoder.match_density(x)
 
     def _held_out(self, held_out: tuple[Tensor, Tensor | None] | None) -> dict[str, float]:
-        return {} if held_out is None else held_out_terms(self.objective, *held_out, self.config.seed)
+        return {} if held_out is None else held_out_terms(self.objective, *held_out, self.config.seed, self.processes)
 
     def _conclude(self, inputs: Tensor, held_out: tuple[Tensor, Tensor | None] | None) -> None:
-        if self.best_state is not None:
-            self.model.load_state_dict(self.best_state)
+        if self.best.weights is not None:
+            self.model.load_state_dict(self.best.weights)
         self._average_graph(inputs)
         self._set_price(inputs, held_out)
 
@@ -222,19 +221,6 @@ class Trainer:
         completion = getattr(self.model, "completion", None)
         if completion is not None and completion.trained and completion.config.damage == "none":
             self.model.set_region_price(rows[:EVALUATION_ROWS])
-
-    def _note_best(self, record: dict[str, Any], stage: int) -> None:
-        """Keep the best state of the last stage on held-out data."""
-        if self.config.patience is None or "validation_elbo" not in record or stage < len(self.config.stages) - 1:
-            return
-        if record["validation_elbo"] > self.best_elbo:
-            self.best_elbo, self.best_epoch = record["validation_elbo"], self.epoch
-            self.best_state = copy.deepcopy(self.model.state_dict())
-
-    def _out_of_patience(self) -> bool:
-        # Asked before an epoch, not after: a run cut off right after its last epoch must not train another one.
-        patience = self.config.patience
-        return patience is not None and self.best_state is not None and self.epoch - self.best_epoch >= patience
 
     # ------------------------------------------------------------------ placing, stages, state
 
@@ -257,16 +243,13 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """A copy of all that :meth:`load_state` needs to go on as if nothing had happened; taken between two steps."""
         return copy.deepcopy({
-            "epoch": self.epoch, "step": self.step, "batch": self.batch, "rows": self.rows,
-            "sums": None if self.sums is None else self.sums.tolist(),
-            "best_elbo": self.best_elbo, "best_epoch": self.best_epoch,
-            "best_state": self.best_state, "optimizer": self.optimizer.state_dict(), "model": self.model.state_dict()})
+            "epoch": self.epoch, "step": self.step, "batch": self.batch, **self.terms.state(), **self.best.state(),
+            "optimizer": self.optimizer.state_dict(), "model": self.model.state_dict()})
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`; call before :meth:`epochs` and give it the same data."""
         self.model.load_state_dict(state["model"])
-        self.epoch, self.step, self.batch, self.rows = (state[name] for name in ("epoch", "step", "batch", "rows"))
-        self.sums = None if state["sums"] is None else torch.tensor(state["sums"], device=self.device,
-                                                                    dtype=torch.float64)
-        self.best_elbo, self.best_epoch, self.best_state = state["best_elbo"], state["best_epoch"], state["best_state"]
+        self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
+        self.terms.load_state(state)
+        self.best = Best.of_state(state)
         self._loaded_optimizer = copy.deepcopy(state["optimizer"])  # Adam would go on writing into the caller's tensors

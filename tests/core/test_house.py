@@ -20,12 +20,12 @@ HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "skimage", "
 
 # The arrows of the core: a module may import those of an earlier row (and of its own row, but never in a circle).
 LAYERS = (
-    ("errors", "config_io"),
-    ("config_data",),
+    ("errors", "config_io", "shares", "progress"),
+    ("config_data", "tracking", "processes"),
     ("config_completion",),
     ("config",),
     ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "denoisers", "schedules", "devices",
-     "neighbours", "levels"),
+     "neighbours", "levels", "bookkeeping"),
     ("encoders", "decoder", "likelihoods", "data", "neighbour_layer"),
     ("completion", "generative"),
     ("regions",),
