@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .archive import archive_name, export_run, import_run
+from .cli_train import SHOWN_METRICS, resume_run
 from .data import DATASETS, dataset_available
 from .errors import SagvaeError, expected
+from .run_status import ACTIVE
 from .runs import Run, find_run, list_runs, runs_folder, shipped_folder
-
-SHOWN_METRICS = ("mse_clean", "psnr", "ssim", "f1", "average_precision")
 
 
 @click.group(invoke_without_command=True)
@@ -23,8 +22,11 @@ SHOWN_METRICS = ("mse_clean", "psnr", "ssim", "f1", "average_precision")
 @click.pass_context
 def runs(context: click.Context, as_json: bool) -> None:
     """List runs, yours and the shipped ones, with their held-out metrics."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+def _list(as_json: bool) -> None:
     rows, broken = [], []
     for run in list_runs():
         try:
@@ -57,6 +59,13 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
+@runs.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As with `sagvae runs --json`.")
+def list_(as_json: bool) -> None:
+    """The same list as without a command."""
+    _list(as_json)
+
+
 @runs.command()
 @click.argument("name")
 def show(name: str) -> None:
@@ -68,13 +77,35 @@ def show(name: str) -> None:
 
 @runs.command()
 @click.argument("name")
+def pause(name: str) -> None:
+    """Ask a run to write a checkpoint after its current step and free the device."""
+    _ask(name, "pause")
+    click.echo(f"{name} pauses after its current step. Go on with `sagvae runs resume {name}`.")
+
+
+@runs.command()
+@click.argument("name")
 def stop(name: str) -> None:
-    """Ask a training run to stop after its current step."""
+    """Ask a run to end its training after its current step and keep the model it has by then."""
+    _ask(name, "stop")
+    click.echo(f"{name} stops after its current step, and keeps its model as it is then.")
+
+
+def _ask(name: str, what: str) -> None:
     run = find_run(name)
-    if run.status.state != "running":
-        raise expected("run to stop", "one that is training", f"{name!r}, which is {run.status.state}")
-    run.request_stop()
-    click.echo(f"{name} stops after its current step. Go on later with `sagvae train --resume {name}`.")
+    state = run.status.state
+    if state not in ACTIVE:
+        raise expected(f"run to {what}", "one that trains or waits", f"{name!r}, which is {state}")
+    run.request(what)
+
+
+@runs.command()
+@click.argument("name")
+@click.option("--device", help="Another than the run's: auto, cpu, cuda or mps.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def resume(name: str, device: str | None, quiet: bool) -> None:
+    """Go on with a paused, stopped, failed or interrupted run, from its last checkpoint."""
+    resume_run(find_run(name, runs_folder()), device, quiet=quiet)
 
 
 @runs.command()
@@ -82,10 +113,7 @@ def stop(name: str) -> None:
 @click.confirmation_option(prompt="Delete this run and its model?")
 def delete(name: str) -> None:
     """Delete one of your runs."""
-    run = find_run(name, runs_folder())
-    if run.status.state == "running":
-        raise expected("run to delete", "one that is not training", f"{name!r}, which is", "Stop it first.")
-    shutil.rmtree(run.folder)
+    find_run(name, runs_folder()).delete()
     click.echo(f"Deleted {name}.")
 
 

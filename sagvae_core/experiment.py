@@ -1,155 +1,204 @@
-"""From a run's configuration to a finished run: read the data, train, evaluate on unseen rows, write it all."""
+"""From a run's configuration to a finished run: read the data, train, evaluate on unseen rows, write it all.
+
+Whatever happens meanwhile ends in the run's status as one sentence, and nothing before the last checkpoint is lost.
+"""
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import errno
 import platform
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import torch
 
 from .checkpoint import build_model, save_model
-from .data import Dataset, load_dataset
-from .errors import SagvaeError
-from .metrics import edge_scores, reconstruction_scores, summarise
-from .model import SAGVAE, GenerativeModel
-from .runs import Run, Status, process_started
+from .config_run import RunConfig
+from .data import load_dataset
+from .devices import device_key, is_main_process, launched_processes
+from .errors import SagvaeError, expected
+from .evaluation import evaluate, snapshot_of
+from .run_status import Status, own_process
+from .runs import Run
 from .training import Progress, Trainer, TrainingStopped
+from .turns import TurnGivenUp, turn
 
 _STATUS_INTERVAL = 0.5  # seconds between two status files: often enough to watch, seldom enough to cost nothing
-_SNAPSHOT_ROWS = 8
-_BATCH = 500
-_SEARCHED_ROWS = 1000  # test rows where damaged regions are looked for in each: tens of milliseconds a row
+_SNAPSHOT_INTERVAL = 1.0  # seconds between two snapshots, where epochs are shorter
+_CHECKPOINT_INTERVAL = 10.0  # seconds between two checkpoints: so much can be lost, and writing one takes a tenth
 
 
-@torch.no_grad()
-def evaluate(model: GenerativeModel, data: Dataset) -> dict[str, float]:
-    """Held-out metrics of a trained model: reconstruction against the clean test rows, edges against a known graph.
+def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress, dict], None] | None = None,
+            on_wait: Callable[[list[str]], None] | None = None, wait: bool = True,
+            config: RunConfig | None = None) -> Status:
+    """Train ``run`` to its end, from its last checkpoint if it has one, once its device is free.
 
-    Returns:
-        ``mse_clean``, ``psnr`` (dB) and, for images, ``ssim`` of the reconstructed test rows; the same with the prefix
-        ``input_`` for the damaged rows as they are; ``precision``, ``recall``, ``f1``, ``average_precision`` where a
-        truth is known and the model has a graph; ``test_rows``, how many were used: of a model that looks for damaged
-        regions the first 1,000.
-    """
-    test = data.test
-    searched = isinstance(model, SAGVAE) and model.searches_regions
-    inputs, clean = (rows[:_SEARCHED_ROWS] if searched else rows for rows in (test.inputs, test.clean))
-    reconstruction = torch.cat([model.reconstruct(part.to(model.device)).cpu() for part in inputs.split(_BATCH)])
-    metrics = summarise(reconstruction_scores(reconstruction, clean, data.image_shape))
-    if data.config.perturbation.kind != "none":
-        untouched = summarise(reconstruction_scores(inputs, clean, data.image_shape))
-        metrics |= {f"input_{name}": value for name, value in untouched.items()}
-    if data.image_shape is None:  # positions of people have no peak value
-        metrics.pop("psnr", None)
-    if data.adjacency is not None and isinstance(model, SAGVAE) and model.graph_encoder is not None:
-        scores = edge_scores(model.edge_posterior, data.adjacency)
-        metrics |= {name: scores[name] for name in ("precision", "recall", "f1", "average_precision")}
-    metrics["test_rows"] = len(inputs)
-    return metrics
-
-
-def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress, dict], None] | None = None) -> Status:
-    """Train ``run`` to its end, from its last checkpoint if it has one; every outcome is written to its status.
+    Every outcome is written to its status. Of several processes that a launcher started the first does all writing, and
+    none waits for its turn: the others would lose patience with the first.
 
     Args:
         device: overrides the configuration's, e.g. to go on with a GPU run on a CPU.
         on_progress: called after every step with the progress and the last epoch's record.
+        on_wait: told the names of the runs ahead in the queue, whenever these change.
+        wait: False trains at once, beside whatever trains on the same device.
+        config: of the run; by default the one in its folder, which only the first process is sure to see.
 
     Returns:
-        The final status: finished or stopped.
+        The final status: finished, paused or stopped.
 
     Raises:
-        SagvaeError: the run cannot be trained; its status is "failed" with the same sentence.
+        SagvaeError: the run cannot be trained, and its status is "failed" with the same sentence; or another process
+            trains it.
     """
-    run.clear_stop()
-    previous = run.status
-    status = Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid()),
-                    created=previous.created, total_epochs=previous.total_epochs, seconds=previous.seconds,
-                    epoch=previous.epoch)
-    run.write_status(status)
-    try:
-        _train(run, status, device, on_progress)
-    except TrainingStopped:
-        status.state, status.eta_seconds = "stopped", None
-    except KeyboardInterrupt:
-        status.state, status.eta_seconds = "stopped", None
-        run.write_status(status)
-        raise
-    except Exception as error:
-        status.state, status.eta_seconds, status.error = "failed", None, _sentence(error)
-        run.write_status(status)
-        if isinstance(error, (SagvaeError, torch.OutOfMemoryError)):
-            raise SagvaeError(status.error) from None
-        raise
-    run.write_status(status)
-    run.clear_stop()
+    if not is_main_process():
+        return _Session(run, Status(), config or run.config, device, None).train()
+    with run.claim(), ExitStack() as stack:
+        config = config or run.config
+        status = _begin(run, config)
+        session = _Session(run, status, config, device, on_progress)
+        try:
+            status.device_key = device_key(session.train_config.device)
+            run.write_status(status)
+            if wait and launched_processes() == 1:
+                stack.enter_context(turn(run, status.device_key, on_wait))
+            session.train()
+        except TurnGivenUp:
+            status.state = "paused"
+        except KeyboardInterrupt:
+            status.state = "interrupted"
+            raise
+        except Exception as error:
+            status.state, status.error = "failed", _sentence(error, run)
+            if isinstance(error, (SagvaeError, OSError)) or _out_of_memory(error):
+                raise SagvaeError(status.error) from None
+            raise
+        finally:
+            status.eta_seconds = None
+            with suppress(OSError):  # on a full disk not even this can be said: the page says "interrupted"
+                run.write_status(status)
+                run.clear_request()
     return status
 
 
-def _train(run: Run, status: Status, device: str | None, on_progress: Callable[[Progress, dict], None] | None) -> None:
-    config = run.config
-    train_config = config.train if device is None else _with_device(config.train, device)
-    data = load_dataset(config.data)
-    model = build_model(config.model, config.train.seed)
-    before, started, last_written = status.seconds, time.time(), 0.0
-    record: dict[str, Any] = {}
+def _begin(run: Run, config: RunConfig) -> Status:
+    """The status of a run that waits for its turn; what an earlier process left of it is taken over."""
+    try:
+        previous = run.status
+    except SagvaeError:  # a damaged file is no reason not to go on: the checkpoints say where
+        previous = Status(created=time.time())
+    own = own_process()
+    if (previous.state, previous.pid) != ("queued", own["pid"]):  # else it is ours, and so is what was asked since
+        run.clear_request()
+    kept = {name: getattr(previous, name) for name in ("created", "seconds", "step", "total_steps", "saved_step",
+                                                       "epoch", "device", "memory")}
+    return Status(state="queued", queued_at=time.time(), total_epochs=config.train.total_epochs, **kept, **own)
 
-    def on_step(progress: Progress) -> None:
-        nonlocal last_written
-        now = time.time()
-        status.step, status.total_steps, status.epoch = progress.step, progress.total_steps, progress.epoch
-        status.seconds = before + now - started
-        if now - last_written >= _STATUS_INTERVAL:
-            done = progress.step - first_step
-            status.eta_seconds = (now - started) / max(1, done) * (progress.total_steps - progress.step)
-            run.write_status(status)
-            last_written = now
-        if on_progress is not None:
-            on_progress(progress, record)
 
-    trainer = Trainer(model, train_config, on_step, run.stop_requested)
-    checkpoint = run.read_checkpoint()
-    if checkpoint is not None:
-        trainer.load_state(checkpoint)
-    first_step = trainer.step
-    main = trainer.accelerator.is_main_process
-    status.device = _device_name(trainer.device)
-    redraw = data.redraw if config.data.perturb_each_epoch else None
-    for record in trainer.epochs(data.train, data.validation, redraw):
+class _Session:
+    """One process's part of a run's training."""
+
+    trainer: Trainer
+
+    def __init__(self, run: Run, status: Status, config: RunConfig, device: str | None,
+                 on_progress: Callable[[Progress, dict], None] | None):
+        self.run, self.status, self.config, self.on_progress = run, status, config, on_progress
+        self.train_config = config.train if device is None else dataclasses.replace(
+            config.train, device=device, epochs=None)
+        self.record: dict[str, Any] = {}
+        self.seconds_before = status.seconds
+        # Durations by a clock that nobody sets: with the time of day a training could wait for hours to be heard of.
+        self.started = self.last_status = self.last_snapshot = self.last_checkpoint = time.monotonic()
+        self.first_step = 0
+
+    def train(self) -> Status:
+        """Train, evaluate and save; the state is then "finished", "paused" or "stopped"."""
+        run, status, main = self.run, self.status, is_main_process()
+        self.started = time.monotonic()
+        status.state = "running"
         if main:
-            run.append_record(record)
-            run.write_snapshot(_snapshot(model, data))
-            run.write_checkpoint(trainer.state())
-    if main:
-        status.metrics = evaluate(model, data)
-        save_model(model, run.folder, {"run": run.name})
-        run.write_snapshot(_snapshot(model, data))
-        run.remove_checkpoints()
-    status.state, status.epoch, status.eta_seconds = "finished", trainer.epoch, None
-    status.step = status.total_steps = trainer.step
-    status.seconds = before + time.time() - started
+            run.write_status(status)
+        data = load_dataset(self.config.data)
+        model = build_model(self.config.model, self.train_config.seed)
+        trainer = Trainer(model, self.train_config, self._after_step if main else None,
+                          lambda: run.requested() is not None)
+        checkpoint = run.read_checkpoint()
+        if checkpoint is not None:
+            self._go_on_from(checkpoint, trainer)
+        self.trainer, self.first_step = trainer, trainer.step
+        status.device = _device_name(trainer.device)
+        redraw = data.redraw if self.config.data.perturb_each_epoch else None
+        try:
+            for self.record in trainer.epochs(data.train, data.validation, redraw):
+                if main:
+                    self._after_epoch(data)
+            status.state = "finished"
+        except TrainingStopped:
+            status.state = "stopped" if run.requested() == "stop" else "paused"
+            if main:
+                self._write_checkpoint()
+            if status.state == "stopped":
+                trainer.end_here(data.train, data.validation)
+        status.epoch, status.step = trainer.epoch, trainer.step
+        if main and status.state != "paused":
+            status.metrics = evaluate(model, data)
+            save_model(model, run.folder, {"run": run.name})
+            run.write_snapshot(max(1, trainer.epoch), snapshot_of(model, data))
+        if status.state == "finished":
+            status.total_steps = trainer.step
+            if main:
+                run.remove_checkpoints()
+        status.seconds = self.seconds_before + time.monotonic() - self.started
+        return status
+
+    @staticmethod
+    def _go_on_from(checkpoint: dict[str, Any], trainer: Trainer) -> None:
+        try:
+            trainer.load_state(checkpoint)
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise expected("checkpoint", "one of the model in config.json", str(error).splitlines()[0],
+                           "Restore config.json, or delete the folder “checkpoints” to start again.") from None
+
+    def _after_step(self, progress: Progress) -> None:
+        status, now = self.status, time.monotonic()
+        status.step, status.total_steps, status.epoch = progress.step, progress.total_steps, progress.epoch
+        status.seconds = self.seconds_before + now - self.started
+        if now - self.last_checkpoint >= _CHECKPOINT_INTERVAL:
+            self._write_checkpoint()
+        if now - self.last_status >= _STATUS_INTERVAL or progress.step == self.first_step + 1:
+            done = progress.step - self.first_step
+            status.eta_seconds = (now - self.started) / max(1, done) * (progress.total_steps - progress.step)
+            status.terms = progress.terms()
+            status.memory = _memory(self.trainer.device)
+            with suppress(OSError):  # a status that cannot be written for once is no reason to stop
+                self.run.write_status(status)
+            self.last_status = now
+        if self.on_progress is not None:
+            self.on_progress(progress, self.record)
+
+    def _after_epoch(self, data: Any) -> None:
+        self.run.append_record(self.record)
+        now = time.monotonic()
+        if now - self.last_snapshot >= _SNAPSHOT_INTERVAL or self.trainer.epoch == 1:
+            self.run.write_snapshot(self.trainer.epoch, snapshot_of(self.trainer.model, data))
+            self.last_snapshot = now
+
+    def _write_checkpoint(self) -> None:
+        self.run.write_checkpoint(self.trainer.state())
+        self.status.saved_step = self.trainer.step
+        self.last_checkpoint = time.monotonic()
 
 
-@torch.no_grad()
-def _snapshot(model: GenerativeModel, data: Dataset) -> dict[str, torch.Tensor]:
-    """What the live page draws: the graph in percent, and held-out rows damaged, reconstructed and clean."""
-    rows = data.validation
-    inputs = rows.inputs[:_SNAPSHOT_ROWS]
-    tensors = {"inputs": inputs,
-               "clean": rows.clean[:_SNAPSHOT_ROWS].clone(),  # undamaged rows share their memory with the inputs
-               "reconstruction": model.reconstruct(inputs.to(model.device)).cpu()}
-    if isinstance(model, SAGVAE) and model.graph_encoder is not None:
-        tensors["edge_percent"] = (model.edge_posterior * 100).round().to(torch.uint8).cpu()
-    return tensors
+def _memory(device: torch.device) -> float:
+    """Bytes: the most that PyTorch had of a GPU, or what this process has of the machine."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    import psutil
 
-
-def _with_device(train_config, device: str):
-    import dataclasses
-
-    return dataclasses.replace(train_config, device=device, epochs=None)
+    return float(psutil.Process().memory_info().rss)
 
 
 def _device_name(device: torch.device) -> str:
@@ -158,8 +207,21 @@ def _device_name(device: torch.device) -> str:
     return {"cpu": f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"}.get(device.type, device.type)
 
 
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, torch.OutOfMemoryError):
+def _out_of_memory(error: BaseException) -> bool:
+    # On the CPU PyTorch has no class of its own for it.
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def _sentence(error: BaseException, run: Run) -> str:
+    if _out_of_memory(error):
         return ("The device ran out of memory. Expected a batch that fits, got one that does not: lower "
                 "train.batch_size, or train on the CPU.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(run.folder).free / 2**20
+        return (f"The disk of the run's folder must have room for a checkpoint, got {free:.0f} MB free. Free some "
+                "space and go on: nothing before the last checkpoint is lost.")
+    if isinstance(error, OSError):
+        return (f"The run's folder must be writable, got {error.strerror or type(error).__name__}. Nothing before the "
+                "last checkpoint is lost: go on once it is.")
     return str(error) if isinstance(error, SagvaeError) else f"{type(error).__name__}: {error}"

@@ -1,100 +1,38 @@
 """The run folder: one training on disk, made and read alike by the command line and the dashboard.
 
     <name>/config.json            data, model, training and the command that repeats it
-           status.json            state, pid, progress, error, held-out metrics; replaced atomically
+           status.json            state, process, progress, error, held-out metrics; replaced atomically
            metrics.jsonl          one record an epoch, append only
            snapshot.safetensors   the graph and a few reconstructions of the last epoch
-           checkpoints/epoch-N/   what an interrupted run goes on from
+           snapshots/epoch-N...   those of epochs spread over the training
+           checkpoints/step-N/    what an interrupted run goes on from
+           request                "pause" or "stop", from another process
            model.safetensors, model.json   the finished model
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import __version__, trainer_state
-from .checkpoint import (
-    DESCRIPTION,
-    WEIGHTS,
-    load_model,
-    model_config_from_dict,
-    read_json,
-    read_tensors,
-    write_json,
-    write_tensors,
-)
-from .config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig
-from .config_io import from_dict, to_dict
+from . import snapshots, trainer_state
+from .checkpoint import DESCRIPTION, WEIGHTS, load_model, read_json, write_json
+from .config_data import one_of
+from .config_run import RunConfig
 from .errors import SagvaeError, expected
+from .run_lock import try_to_hold
+from .run_status import ACTIVE, LOCK, Status
 
-STATES = ("queued", "running", "finished", "stopped", "failed", "interrupted")
+REQUESTS = ("pause", "stop")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that decides a run's result, and the command that repeats it."""
-
-    data: DataConfig
-    model: ModelConfig | ReferenceConfig
-    train: TrainConfig
-    title: str = ""
-    command: str = ""
-    family: str = ""  # runs of one family were trained on the same data to be compared
-    role: str = "sagvae"  # what the model is in its family: a key of presets.MODELS
-
-    def to_dict(self) -> dict[str, Any]:
-        kind = "sagvae" if isinstance(self.model, ModelConfig) else self.model.kind
-        return {"sagvae_core": __version__, "kind": kind} | {
-            field.name: to_dict(value) if dataclasses.is_dataclass(value := getattr(self, field.name)) else value
-            for field in dataclasses.fields(self)}
-
-    @classmethod
-    def from_dict(cls, values: Any) -> RunConfig:
-        if not isinstance(values, dict) or not {"kind", "data", "model", "train"} <= set(values):
-            raise expected("config.json", "an object with kind, data, model and train", type(values).__name__,
-                           "Start the run again with `sagvae train`.")
-        train = dict(values["train"]) if isinstance(values["train"], dict) else values["train"]
-        texts = {name: str(values.get(name, "")) for name in ("title", "command", "family", "role")}
-        return cls(from_dict(DataConfig, values["data"], "data"),
-                   model_config_from_dict(values["kind"], values["model"]),
-                   from_dict(TrainConfig, train, "train"), **texts)
-
-
-@dataclass
-class Status:
-    """Where a run is. Times are seconds since the epoch, durations seconds."""
-
-    state: str = "queued"
-    pid: int | None = None
-    pid_started: float | None = None  # tells our process from a later one with the same number
-    step: int = 0
-    total_steps: int = 0
-    epoch: int = 0
-    total_epochs: int = 0
-    seconds: float = 0.0
-    eta_seconds: float | None = None
-    device: str = ""
-    error: str | None = None
-    created: float = 0.0
-    metrics: dict[str, float] = field(default_factory=dict)
-
-    def check(self) -> None:
-        """Raise for a file that somebody edited: pages count with these numbers and format them."""
-        names = ("step", "total_steps", "epoch", "total_epochs", "seconds", "created", "eta_seconds")
-        numbers = {name: getattr(self, name) for name in names}
-        numbers |= self.metrics if isinstance(self.metrics, dict) else {"metrics": self.metrics}
-        for name, value in numbers.items():
-            if not isinstance(value, (int, float)) and not (name == "eta_seconds" and value is None):
-                raise expected(f"{name} in status.json", "a number", repr(value), "Delete the run or restore the file.")
 
 
 class Run:
@@ -134,30 +72,24 @@ class Run:
     @property
     def status(self) -> Status:
         """The status, with a run whose process is gone shown as interrupted."""
-        values = read_json(self.folder / "status.json")
-        if not isinstance(values, dict) or values.get("state") not in STATES:
-            raise expected("status.json", "an object with a known state", values if not isinstance(values, dict)
-                           else repr(values.get("state")), "Delete the run or restore the file.")
-        status = Status(**{f.name: values[f.name] for f in dataclasses.fields(Status) if f.name in values})
-        status.check()
-        if status.state == "running" and not _alive(status.pid, status.pid_started):
+        status = Status.read(self.folder)
+        if status.state in ACTIVE and not status.is_tended(self.folder):
             status = dataclasses.replace(status, state="interrupted", eta_seconds=None)
         return status
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The records of metrics.jsonl, one an epoch; a half-written last line is left out."""
+        """The records of metrics.jsonl, one an epoch; what is no record, such as half a last line, is left out."""
         try:
             lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
         records: dict[int, dict[str, Any]] = {}
         for line in lines:
-            try:
+            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 record = json.loads(line)
-                records[int(record["epoch"])] = record  # an epoch repeated after a resume replaces its first try
-            except (ValueError, KeyError, TypeError):
-                continue
+                if isinstance(record, dict) and all(map(_is_drawable, record.values())):
+                    records[int(record["epoch"])] = record  # an epoch repeated after a resume replaces its first try
         return [records[epoch] for epoch in sorted(records)]
 
     @property
@@ -168,15 +100,36 @@ class Run:
         """The finished model in eval mode; see :func:`sagvae_core.checkpoint.load_model`."""
         return load_model(self.folder, device)
 
-    def snapshot(self) -> dict[str, Any] | None:
-        """Tensors of the last epoch's snapshot, or None before the first."""
-        path = self.folder / "snapshot.safetensors"
-        return read_tensors(path) if path.is_file() else None
+    def snapshot(self, epoch: int | None = None) -> dict[str, Any] | None:
+        """Graph and reconstructions of the last epoch, or of one in :attr:`snapshot_epochs`; see :mod:`.snapshots`."""
+        return snapshots.read(self.folder, epoch)
+
+    @property
+    def snapshot_epochs(self) -> list[int]:
+        return snapshots.epochs(self.folder)
 
     # ------------------------------------------------------------------ writing
 
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
+        """This process works on the run until the block ends, and no other does.
+
+        Raises:
+            SagvaeError: another process has it, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                mine = stack.enter_context(try_to_hold(self.folder / LOCK))
+            except OSError as error:
+                raise SagvaeError(f"The folder of run {self.name!r} must be writable, got {error.strerror}. Copy the "
+                                  "run to a folder you may write to, and set SAGVAE_RUNS to that.") from None
+            if not mine:
+                raise expected("run", "one that no other process works on", f"{self.name!r}, which is being trained",
+                               "Wait for it, or pause it with `sagvae runs pause`.")
+            yield
+
     def write_status(self, status: Status) -> None:
-        write_json(self.folder / "status.json", dataclasses.asdict(status))
+        status.write(self.folder)
 
     def append_record(self, record: dict[str, Any]) -> None:
         with (self.folder / "metrics.jsonl").open("a+b") as file:
@@ -184,8 +137,8 @@ class Run:
             torn = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
             file.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
 
-    def write_snapshot(self, tensors: dict[str, Any]) -> None:
-        write_tensors(self.folder / "snapshot.safetensors", tensors)
+    def write_snapshot(self, epoch: int, tensors: dict[str, Any]) -> None:
+        snapshots.write(self.folder, epoch, tensors)
 
     def write_checkpoint(self, state: dict[str, Any]) -> None:
         """Store a :meth:`Trainer.state`; the last good checkpoint is never touched."""
@@ -199,24 +152,58 @@ class Run:
         """A finished run needs none."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
-    # ------------------------------------------------------------------ stopping from another process
+    def delete(self) -> None:
+        """Remove the folder, for good.
 
-    def request_stop(self) -> None:
-        """Ask the training process to stop after its current step; the last epoch's checkpoint stays."""
-        (self.folder / "stop").touch()
+        Raises:
+            SagvaeError: it is being trained, or cannot be removed.
+        """
+        with self.claim():
+            pass
+        try:
+            shutil.rmtree(self.folder)
+        except OSError as error:
+            raise SagvaeError(f"The folder of run {self.name!r} must be removable, got {error.strerror}.") from None
 
-    def stop_requested(self) -> bool:
-        return (self.folder / "stop").exists()
+    # ------------------------------------------------------------------ asking the process that trains
 
-    def clear_stop(self) -> None:
-        (self.folder / "stop").unlink(missing_ok=True)
+    def request(self, what: str) -> None:
+        """Ask the process that trains to act after its current step.
+
+        Args:
+            what: "pause": write a checkpoint there and end, so that the device is free. "stop": end the training
+                there, and keep the model as it is.
+        """
+        one_of("request", what, REQUESTS)
+        (self.folder / "request").write_text(what)
+
+    def requested(self) -> str | None:
+        """What was asked for; a file that says anything else asks for the gentlest."""
+        try:
+            words = (self.folder / "request").read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        return words if words in REQUESTS else "pause"
+
+    def clear_request(self) -> None:
+        (self.folder / "request").unlink(missing_ok=True)
+
+
+def _is_drawable(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, list) and all(
+        isinstance(entry, (int, float)) for entry in value))
 
 
 def check_name(name: str) -> str:
     """A run's name is also its folder's: letters, digits, '.', '_' and '-', at most 64."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise expected("run name", "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit", repr(name))
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether a folder of that name can be a run."""
+    return _NAME.fullmatch(name) is not None
 
 
 def free_name(root: Path, stem: str) -> str:
@@ -249,7 +236,7 @@ def list_runs(*roots: Path | str) -> list[Run]:
     found: dict[str, Run] = {}
     for root in roots or (runs_folder(), shipped_folder()):
         for folder in sorted(Path(root).glob("*")):
-            if (folder / "config.json").is_file():
+            if is_name(folder.name) and (folder / "config.json").is_file():
                 found.setdefault(folder.name, Run(folder))
     return list(found.values())
 
@@ -265,21 +252,3 @@ def find_run(name: str, *roots: Path | str) -> Run:
         raise expected("run", "one of " + (", ".join(runs) or "(there are none yet)"), repr(name),
                        "See `sagvae runs`.")
     return runs[name]
-
-
-def process_started(pid: int) -> float | None:
-    """Start time of a process, to recognise it again; None when there is no such process."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.Error:
-        return None
-
-
-def _alive(pid: int | None, started: float | None) -> bool:
-    if pid is None:
-        return False
-    found = process_started(pid)
-    return found is not None and (started is None or abs(found - started) < 2)

@@ -12,7 +12,7 @@ from sagvae_core.checkpoint import read_json
 from sagvae_core.cli import cli
 from sagvae_core.config import ModelConfig
 from sagvae_core.data import DATASETS, dataset_available, load_dataset
-from sagvae_core.experiment import evaluate
+from sagvae_core.evaluation import evaluate
 from sagvae_core.presets import MODELS
 from sagvae_core.runs import Run, list_runs, shipped_folder
 from sagvae_core.studies.cells import Cell

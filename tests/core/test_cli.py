@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -17,7 +18,8 @@ from sagvae_core import cli as cli_module
 from sagvae_core import runs as runs_module
 from sagvae_core.cli import cli
 from sagvae_core.presets import run_config
-from sagvae_core.runs import Run, Status, free_name, process_started
+from sagvae_core.run_status import Status, process_started
+from sagvae_core.runs import Run, free_name
 from sagvae_core.settings import with_epochs
 
 TINY = ["--rows", "32", "--epochs", "2", "--device", "cpu", "--quiet", "--set", "model.hidden=[4]", "--set",
@@ -137,10 +139,13 @@ def test_what_only_the_data_can_refuse_is_a_sentence_too(root):
 
 @pytest.mark.parametrize("name", ["running", "finished"])
 def test_only_unfinished_runs_go_on(root, name):
-    queued(root).write_status(Status(state=name, pid=os.getpid(), pid_started=process_started(os.getpid())))
-    sentence = refused("train", "--resume", "one")
-    assert "run to resume must be" in sentence
-    assert ("Stop it with" if name == "running" else "which is finished") in sentence
+    run = queued(root)
+    with run.claim() if name == "running" else nullcontext():
+        run.write_status(Status(state=name, pid=os.getpid(), pid_started=process_started(os.getpid())))
+        for words in (("train", "--resume", "one"), ("runs", "resume", "one")):
+            sentence = refused(*words)
+            assert ("run must be one that no other process works on" if name == "running" else
+                    "run to resume must be unfinished, got 'one', which is finished") in sentence
 
 
 # ---------------------------------------------------------------------- runs
@@ -151,6 +156,7 @@ def test_runs_as_json_have_a_fixed_schema_also_when_there_are_none(root, tmp_pat
     finished = queued(root, "a")
     finished.write_status(Status(state="finished", seconds=12.34, device="CPU", metrics={"f1": 0.5}))
     queued(tmp_path / "shipped", "c")
+    assert call("runs", "list", "--json").stdout == call("runs", "--json").stdout
     rows = json.loads(call("runs", "--json").stdout)
     assert rows[0] == {"name": "a", "dataset": "digits", "model": "sagvae", "state": "finished", "device": "CPU",
                        "seconds": 12.3, "metrics": {"f1": 0.5}, "shipped": False}
@@ -184,23 +190,25 @@ def test_show_prints_settings_and_status(root):
     assert "config.json must be valid JSON" in refused("train", "--resume", "one", "--quiet")
 
 
-def test_stop_asks_a_living_run_only(root):
+@pytest.mark.parametrize(("what", "words"), [("stop", "keeps its model"), ("pause", "sagvae runs resume one")])
+def test_stop_and_pause_ask_a_living_run_only(root, what, words):
     run = queued(root)
-    assert "run to stop must be one that is training, got 'one', which is queued." in refused("runs", "stop", "one")
-    assert not run.stop_requested()
+    run.write_status(Status(state="paused"))
+    assert f"run to {what} must be one that trains or waits, got 'one', which is paused" in refused("runs", what, "one")
+    assert run.requested() is None
     run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
-    result = call("runs", "stop", "one")
+    result = call("runs", what, "one")
     assert result.exit_code == 0
-    assert "sagvae train --resume one" in result.stdout
-    assert run.stop_requested()
+    assert words in result.stdout
+    assert run.requested() == what
 
 
 def test_delete_asks_first_and_spares_training_and_shipped_runs(root, tmp_path):
     run = queued(root)
     assert call("runs", "delete", "one", input="n\n").exit_code == 1
     assert run.folder.exists()
-    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
-    assert "run to delete must be one that is not training" in refused("runs", "delete", "one", "--yes")
+    with run.claim():
+        assert "run must be one that no other process works on" in refused("runs", "delete", "one", "--yes")
     assert run.folder.exists()
     run.write_status(Status(state="stopped"))
     assert call("runs", "delete", "one", "--yes").stdout == "Deleted one.\n"

@@ -12,10 +12,12 @@ from sagvae_core import experiment
 from sagvae_core.config import DataConfig, PerturbationConfig
 from sagvae_core.data import load_dataset
 from sagvae_core.errors import SagvaeError
-from sagvae_core.experiment import evaluate, execute
+from sagvae_core.evaluation import evaluate
+from sagvae_core.experiment import execute
 from sagvae_core.metrics import edge_scores, reconstruction_scores
 from sagvae_core.model import SAGVAE
 from sagvae_core.presets import run_config
+from sagvae_core.run_status import own_process
 from sagvae_core.runs import Run, RunConfig
 from sagvae_core.training import Trainer
 
@@ -80,19 +82,27 @@ def test_edges_are_scored_where_the_graph_is_known_and_positions_have_no_peak_va
     assert "f1" not in evaluate(SAGVAE(run_config("karate", "identity").model).eval(), data)
 
 
-def test_a_stopped_run_says_where_and_goes_on_to_the_same_end(tmp_path):
+def ask_at(run: Run, step: int, what: str):
+    return lambda progress, _: run.request(what) if progress.step == step else None
+
+
+@pytest.mark.parametrize("what", ["pause", "stop"])
+def test_a_run_that_was_held_up_says_where_and_goes_on_to_the_same_end(what, tmp_path):
     whole = Run.create(tmp_path, "whole", tiny())
     execute(whole)
     run = Run.create(tmp_path, "cut", tiny())
-
-    def stop(progress, _) -> None:
-        if progress.step == 8:
-            run.request_stop()
-
-    status = execute(run, on_progress=stop)
-    assert (status.state, status.epoch, status.step, status.eta_seconds) == ("stopped", 2, 8, None)
-    assert not run.stop_requested()
-    assert not run.has_model
+    status = execute(run, on_progress=ask_at(run, 8, what))
+    state = {"pause": "paused", "stop": "stopped"}[what]
+    assert (status.state, status.epoch, status.step, status.saved_step, status.eta_seconds) == (state, 2, 8, 8, None)
+    assert run.status == status
+    assert run.requested() is None
+    assert run.read_checkpoint()["step"] == 8
+    assert run.has_model == (what == "stop")
+    assert bool(status.metrics) == (what == "stop")
+    if what == "stop":  # a model to use, as it is after eight steps
+        data = load_dataset(run.config.data)
+        found = reconstruction_scores(run.load_model().reconstruct(data.test.inputs), data.test.clean, (8, 8))
+        assert status.metrics["mse_clean"] == pytest.approx(found["mse_clean"].mean().item(), rel=1e-4)
     assert [record["epoch"] for record in run.records] == [1, 2]
     first_seconds = status.seconds
     status = execute(run)
@@ -107,11 +117,46 @@ def test_a_stopped_run_says_where_and_goes_on_to_the_same_end(tmp_path):
 def test_the_stopped_epoch_is_right_even_between_two_status_files(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "_STATUS_INTERVAL", 1e9)
     run = Run.create(tmp_path, "one", tiny())
-    status = execute(run, on_progress=lambda progress, _: progress.step == 8 and run.request_stop())
-    assert (status.state, status.epoch, status.step) == ("stopped", 2, 8)
+    status = execute(run, on_progress=ask_at(run, 8, "pause"))
+    assert (status.state, status.epoch, status.step) == ("paused", 2, 8)
 
 
-def test_ctrl_c_leaves_a_stopped_run_that_can_go_on(tmp_path):
+def test_checkpoints_are_written_in_the_middle_of_an_epoch_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "_CHECKPOINT_INTERVAL", 0.0)
+    run, saved = Run.create(tmp_path, "one", tiny()), []
+    execute(run, on_progress=lambda progress, _: saved.append(
+        (progress.step, run.status.saved_step, run.read_checkpoint()["step"])))
+    assert saved[4] == (5, 5, 5)  # the second step of an epoch of three
+
+
+def test_what_is_asked_before_the_first_step_counts_if_it_was_asked_of_this_process(tmp_path):
+    run = Run.create(tmp_path, "one", tiny())
+    run.request("pause")  # left by an earlier process that was killed
+    assert execute(run, on_progress=ask_at(run, 4, "pause")).step == 4
+    run.write_status(dataclasses.replace(run.status, state="queued", **own_process()))  # as whoever starts it does
+    run.request("pause")
+    status = execute(run)
+    assert (status.state, status.step) == ("paused", 4)
+    assert run.requested() is None
+
+
+def test_a_damaged_status_is_no_reason_not_to_go_on(tmp_path):
+    run = Run.create(tmp_path, "one", tiny())
+    execute(run, on_progress=ask_at(run, 8, "pause"))
+    (run.folder / "status.json").write_text("{")
+    assert execute(run).state == "finished"
+    assert [record["epoch"] for record in run.records] == list(range(1, 11))
+
+
+def test_no_two_processes_train_one_run(tmp_path):
+    run = Run.create(tmp_path, "one", tiny())
+    with run.claim(), pytest.raises(SagvaeError, match="one that no other process works on"):
+        execute(run)
+    assert run.status.state == "queued"
+
+
+def test_an_interrupt_leaves_a_run_that_can_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "_CHECKPOINT_INTERVAL", 0.0)
     run = Run.create(tmp_path, "one", tiny())
 
     def interrupt(progress, _) -> None:
@@ -120,8 +165,8 @@ def test_ctrl_c_leaves_a_stopped_run_that_can_go_on(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         execute(run, on_progress=interrupt)
-    assert run.status.state == "stopped"
-    assert run.read_checkpoint()["epoch"] == 1
+    assert run.status.state == "interrupted"
+    assert run.read_checkpoint()["step"] == 5
     assert execute(run).state == "finished"
 
 
@@ -131,6 +176,9 @@ def test_while_it_trains_the_status_says_so_with_this_process(tmp_path):
     step, status = seen[3]
     assert (status.state, status.step, status.total_steps, status.total_epochs) == ("running", step, 30, 10)
     assert status.eta_seconds >= 0
+    assert set(status.terms) == {"elbo", "log_likelihood", "kl_z", "kl_graph"}
+    assert status.memory > 2**20
+    assert status.device_key == "cpu"
 
 
 @pytest.mark.parametrize(("overrides", "words"), [
@@ -149,6 +197,9 @@ def test_a_run_that_cannot_be_trained_fails_with_the_sentence_in_its_status(over
 
 @pytest.mark.parametrize(("error", "raised", "words"), [
     (torch.OutOfMemoryError("CUDA out of memory"), SagvaeError, "The device ran out of memory. Expected a batch that"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), SagvaeError, "device ran out of memory"),
+    (OSError(28, "No space left on device"), SagvaeError, "The disk of the run's folder must have room"),
+    (OSError(5, "Input/output error"), SagvaeError, "The run's folder must be writable, got Input/output error"),
     (KeyError("bug"), KeyError, "KeyError: 'bug'")])
 def test_running_out_of_memory_is_a_sentence_and_a_bug_is_a_bug(error, raised, words, tmp_path, monkeypatch):
     def broken(*_):

@@ -15,14 +15,13 @@ from sagvae_core import trainer_state
 from sagvae_core.config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import run_config
+from sagvae_core.run_status import Status, process_started
 from sagvae_core.runs import (
     Run,
     RunConfig,
-    Status,
     check_name,
     find_run,
     list_runs,
-    process_started,
     runs_folder,
     shipped_folder,
 )
@@ -37,7 +36,8 @@ def run(tmp_path) -> Run:
 
 
 def state(epoch: int, value: float = 0.0) -> dict:
-    return {"epoch": epoch, "step": epoch * 2, "best_elbo": float("-inf"), "best_epoch": 0, "best_state": None,
+    return {"epoch": epoch, "step": epoch * 2, "batch": 1, "rows": 8, "sums": [1.5, 2.5, 3.5],
+            "best_elbo": float("-inf"), "best_epoch": 0, "best_state": None,
             "model": {"a.b": torch.full((2,), value)},
             "optimizer": {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.full((2,), value)}},
                           "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0]}]}}
@@ -152,7 +152,7 @@ def test_a_living_process_counts_unless_its_number_was_given_anew(run):
 
 
 def test_other_states_do_not_ask_for_a_process(run):
-    for name in ("queued", "finished", "stopped", "failed"):
+    for name in ("queued", "paused", "finished", "stopped", "failed"):
         run.write_status(Status(state=name, error="why"))
         assert (run.status.state, run.status.error) == (name, "why")
 
@@ -169,13 +169,59 @@ def test_a_status_of_a_later_version_keeps_what_is_known(run):
     assert (run.status.epoch, run.status.state) == (7, "finished")
 
 
-def test_a_stop_is_asked_for_and_cleared(run):
-    assert not run.stop_requested()
-    run.request_stop()
-    assert run.stop_requested()
-    run.clear_stop()
-    run.clear_stop()
-    assert not run.stop_requested()
+def test_requests_are_made_read_and_cleared(run):
+    assert run.requested() is None
+    for what in ("pause", "stop"):
+        run.request(what)
+        assert run.requested() == what
+    run.clear_request()
+    run.clear_request()
+    assert run.requested() is None
+    with pytest.raises(SagvaeError, match="request must be one of 'pause', 'stop', got 'jump'"):
+        run.request("jump")
+    (run.folder / "request").write_bytes(b"\xff\x00 jump")
+    assert run.requested() == "pause"  # somebody wants something: the gentlest is undone most easily
+
+
+def test_a_lock_says_more_than_a_process_number(run):
+    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    with run.claim():
+        assert run.status.state == "running"
+        run.write_status(Status(state="running", pid=2**22 + 1, pid_started=1.0))
+        assert run.status.state == "running"  # whatever the numbers say: clocks are set, numbers are given anew
+        with pytest.raises(SagvaeError, match=r"run must be one that no other process works on, got 'one', which is"), \
+                run.claim():
+            pass
+        with pytest.raises(SagvaeError, match="no other process works on"):
+            run.delete()
+    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    assert run.status.state == "interrupted"  # the process lives, but it has let go of the run
+    run.write_status(Status(state="queued", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    assert run.status.state == "queued"  # started a moment ago, on its way to the lock
+    run.delete()
+    assert not run.folder.exists()
+
+
+def test_a_queued_run_whose_process_is_gone_is_interrupted(run):
+    run.write_status(Status(state="queued", pid=os.getpid(), pid_started=process_started(os.getpid()) - 1000))
+    assert run.status.state == "interrupted"
+
+
+def test_a_run_of_another_machine_counts_as_long_as_it_is_heard_of(run):
+    run.write_status(Status(state="running", pid=1, pid_started=1.0, host="elsewhere"))
+    assert run.status.state == "running"
+    long_ago = os.stat(run.folder / "status.json").st_mtime - 3600
+    os.utime(run.folder / "status.json", (long_ago, long_ago))
+    assert run.status.state == "interrupted"
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(run, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(runs_module, "try_to_hold", refuse)
+    with pytest.raises(SagvaeError, match=r"folder of run 'one' must be writable, got Read-only file system\. Copy"):
+        run.delete()
 
 
 # ---------------------------------------------------------------------- records
@@ -184,7 +230,7 @@ def test_records_leave_out_half_a_line_and_keep_the_last_try_of_an_epoch(run):
     for epoch, elbo in ((1, -3.0), (2, -2.0), (3, -9.0), (2, -2.5), (3, -1.0)):
         run.append_record({"epoch": epoch, "elbo": elbo})
     with (run.folder / "metrics.jsonl").open("a") as file:
-        file.write('[1]\n3\n{"elbo": 1}\n{"epoch": "x"}\n{"epoch": 4, "el')
+        file.write('[1]\n3\n{"elbo": 1}\n{"epoch": "x"}\n{"epoch": 1, "elbo": "<b>"}\n{"epoch": Infinity}\n{"epoch": 4, "el')
     assert [(record["epoch"], record["elbo"]) for record in run.records] == [(1, -3.0), (2, -2.5), (3, -1.0)]
 
 
@@ -211,7 +257,8 @@ def test_bytes_that_are_no_text_cost_their_line_alone(run):
 def test_the_newest_two_checkpoints_are_kept(run):
     for epoch in (8, 9, 10, 11):
         run.write_checkpoint(state(epoch, epoch))
-    assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == ["epoch-00010", "epoch-00011"]
+    assert sorted(path.name for path in (run.folder / "checkpoints").iterdir()) == [
+        "step-000000020", "step-000000022"]
     stored = run.read_checkpoint()
     assert (stored["epoch"], stored["step"], stored["best_elbo"]) == (11, 22, float("-inf"))
     assert stored["model"]["a.b"].tolist() == [11, 11]
@@ -229,10 +276,10 @@ def test_the_newest_two_checkpoints_are_kept(run):
 def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before(run, file, data):
     run.write_checkpoint(state(1, 1.0))
     run.write_checkpoint(state(2, 2.0))
-    path = run.folder / "checkpoints" / "epoch-00002" / file
+    path = run.folder / "checkpoints" / "step-000000004" / file
     path.unlink() if data is None else path.write_bytes(data)
     assert run.read_checkpoint()["epoch"] == 1
-    (run.folder / "checkpoints" / "epoch-00001" / file).unlink()
+    (run.folder / "checkpoints" / "step-000000002" / file).unlink()
     assert run.read_checkpoint() is None
 
 
@@ -252,17 +299,12 @@ def test_a_checkpoint_cut_off_while_it_was_written_is_ignored(run, monkeypatch):
     assert not (run.folder / "checkpoints" / ".writing").exists()
 
 
-def test_a_snapshot_is_read_back(run):
-    run.write_snapshot({"edge_percent": torch.tensor([[0, 50]], dtype=torch.uint8)})
-    assert run.snapshot()["edge_percent"].tolist() == [[0, 50]]
-
-
 @pytest.mark.parametrize(("name", "value"), [("seconds", "long"), ("metrics", [1, 2]), ("metrics", {"f1": "good"}),
                                              ("eta_seconds", [])])
 def test_an_edited_status_gives_a_sentence(run, name, value):
     path = run.folder / "status.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
-    with pytest.raises(SagvaeError, match=r"in status\.json must be a number, got .*Delete the run"):
+    with pytest.raises(SagvaeError, match=r"in status\.json must be a number, got .*Go on with the run"):
         _ = run.status
 
 
