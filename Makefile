@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: dashboard test lint install assets clean
+.PHONY: dashboard test faults lint install assets clean
 
 dashboard: $(VENV)/.installed  ## open the app with finished models
 	$(BIN)/sagvae dashboard --port $(PORT) $(ARGS)
@@ -12,6 +12,9 @@ dashboard: $(VENV)/.installed  ## open the app with finished models
 test: $(VENV)/.installed-dev  ## unit, page and browser tests, with coverage of the core
 	@$(BIN)/python tests/find_browser.py
 	$(BIN)/python -m pytest --cov=sagvae_core --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+
+faults: $(VENV)/.installed-dev  ## all of the fault suite: kills, full disks, damaged and hostile files (CI runs a part)
+	SAGVAE_FAULTS=full $(BIN)/python -m pytest tests/faults $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,15 +1,23 @@
-"""Training as a process of its own: started, found again and stopped through its run folder. No Streamlit here."""
+"""Training as a process of its own: started, found again, paused and stopped through its run folder. No Streamlit."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from sagvae_core.runs import Run, RunConfig, list_runs, process_started, runs_folder
+from sagvae_core.errors import SagvaeError, expected
+from sagvae_core.run_status import ACTIVE, Status, own_process, process_started
+from sagvae_core.runs import Run, RunConfig, runs_folder
+from sagvae_core.turns import line
 
+_LOG_BYTES = 4000  # of the end of a log
+_FULL_DISK = 20 << 20  # bytes: less is no room for a checkpoint
 _children: list[subprocess.Popen] = []  # kept, and asked for, until they end: no zombies
 
 
@@ -25,32 +33,53 @@ def start(name: str, config: RunConfig) -> Run:
 
 
 def resume(run: Run) -> None:
-    """Go on with a queued, stopped or interrupted run from its last checkpoint."""
+    """Go on with a run that nobody trains, from its last checkpoint; it waits where another trains on its device.
+
+    Raises:
+        SagvaeError: somebody does, or its folder cannot be written.
+    """
+    status = Status(created=time.time())
+    with suppress(SagvaeError):  # a damaged status is written anew
+        status = run.status
+    if status.state in ACTIVE and status.pid is not None:
+        raise expected("run to go on with", "one that nobody trains", f"{run.name!r}, which is {status.state}")
     command = [sys.executable, "-m", "sagvae_core", "train", "--resume", run.name, "--quiet",
                "--runs-dir", str(run.folder.parent.resolve())]
-    with (run.folder / "log.txt").open("ab") as log:
-        # A session of its own: Ctrl-C in the server's terminal must not reach a training.
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                   cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    _children[:] = [child for child in _children if child.poll() is None] + [process]
-    # It imports for seconds before it says that it runs; until then its number stops a second start of the same run.
-    run.write_status(dataclasses.replace(run.status, state="queued", error=None, pid=process.pid,
-                                         pid_started=process_started(process.pid)))
-
-
-def running() -> list[Run]:
-    """The user's runs that are training now or about to, whoever started them."""
-    return [run for run in list_runs(runs_folder()) if _is_running(run)]
-
-
-def _is_running(run: Run) -> bool:
     try:
-        status = run.status
-    except ValueError:
-        return False
-    if status.state == "queued" and status.pid is not None and status.pid_started is not None:
-        return process_started(status.pid) == status.pid_started
-    return status.state == "running"
+        with run.claim():  # until the number stands in its status, nobody else starts the same run
+            run.clear_request()
+            with (run.folder / "log.txt").open("ab") as log:
+                # A session of its own: Ctrl-C in the server's terminal must not reach a training.
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    cwd=Path(__file__).parents[1], env=os.environ | {"PYTHONUNBUFFERED": "1"})
+            _children[:] = [child for child in _children if child.poll() is None] + [process]
+            # It imports for seconds before it says anything itself.
+            run.write_status(dataclasses.replace(
+                status, state="queued", error=None, queued_at=time.time(), host=own_process()["host"],
+                pid=process.pid, pid_started=process_started(process.pid)))
+    except OSError as error:
+        raise SagvaeError(f"The folder of run {run.name!r} must be writable, got {error.strerror}.") from None
+
+
+def active() -> list[tuple[Run, Status]]:
+    """The user's runs that train or wait to, whoever started them, in the order of the queue."""
+    return line(runs_folder())
+
+
+def last_words(run: Run) -> str:
+    """Why a run that nobody trains may have ended: what its process printed last, and what is known of the disk."""
+    words = "Its process ended without a word: it was killed, or the machine restarted."
+    with suppress(OSError):
+        with (run.folder / "log.txt").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        words = f"Its process ended. The last it said: {said}" if said else words
+    with suppress(OSError):
+        if shutil.disk_usage(run.folder).free < _FULL_DISK:
+            words += " The disk of its folder is full: free some space."
+    return words + " Nothing before its last checkpoint is lost."
 
 
 def device() -> str:

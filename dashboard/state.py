@@ -16,6 +16,13 @@ STUDY, TASK, TOLD, SIZE = "study", "task", "told", "size"  # str: which table Ev
 PICTURES_OF, DAMAGED_BY, TRAINED_ON = "pictures_of", "damaged_by", "trained_on"  # str: which table of images it shows
 METHOD = "method"  # str: label of the method whose graph Evidence shows
 WATCHED = "watch"  # str: name of the run the Train page follows
+COMPARED = "compared"  # list[str]: runs whose curves stand beside its own
+TERM = "term"  # str: what is compared
+FRAME = "frame"  # int: epoch of the snapshot that is shown
+FOLLOWS = "follows"  # bool: the snapshot shown is always the last
+PLAYS = "plays"  # bool: snapshots follow each other by themselves
+SEEDED = "seeded"  # str: name of the run whose settings the form starts from
+CREATED, IMPORTED = "created", "imported"  # int: runs started and read from files; their fields are new after each
 
 
 def get(key: str, default):

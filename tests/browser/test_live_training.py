@@ -1,8 +1,9 @@
-"""Training from the page: a real process, watched, refreshed, stopped, and its model found in the pickers."""
+"""Training from the page: a real process, watched, refreshed, paused, stopped, and its model found in the pickers."""
 
 from __future__ import annotations
 
 from handling import choose, drawn, fill, go, keyed, metric, no_error, settled
+from serving import serving
 
 from sagvae_core.runs import Run
 
@@ -22,46 +23,81 @@ def start(page, name: str, epochs: int) -> None:
     button.click()
 
 
-def stop(page):
-    """Our own button; Streamlit has a "Stop" too, while a script runs."""
-    return keyed(page, "stop").get_by_role("button")
+def pressed(page, key: str):
+    """A button of ours by its key; Streamlit has a "Stop" too, while a script runs."""
+    return keyed(page, key).get_by_role("button")
 
 
-def go_on(page):
-    return keyed(page, "resume").get_by_role("button")
+def ready_to_go_on(page) -> None:
+    page.wait_for_function("() => document.querySelector('.st-key-resume button')?.disabled === false")
 
 
-def test_a_refresh_finds_the_running_job_and_stop_stops_it(new_page, runs_folder):
+def test_a_refresh_finds_the_running_job_and_it_is_paused_and_stopped(new_page, runs_folder):
     page = new_page("train")
     start(page, "long", 2000)
     run = Run(runs_folder / "long")
     try:
-        stop(page).wait_for()
+        pressed(page, "pause").wait_for()
         page.get_by_text("Epoch").first.wait_for()
         pid = run.status.pid
         page.reload()
         drawn(page)
-        stop(page).wait_for()
+        pressed(page, "pause").wait_for()
         assert keyed(page, "watch").get_by_role("combobox").input_value() == "long"
-        assert page.get_by_role("button", name="Start training").is_disabled()
         other = new_page("train", live=True)  # somebody else's browser sees the same job
-        stop(other).wait_for()
+        pressed(other, "pause").wait_for()
         assert (run.status.state, run.status.pid) == ("running", pid)
         keyed(page, "curves").first.wait_for()  # for a moment the old drawing stands beside the new
-        stop(page).click()
-        page.wait_for_function("() => document.querySelector('.st-key-resume button')?.disabled === false")
-        assert run.status.state == "stopped"
-        epochs = len(run.records)
-        go_on(page).click()
-        stop(page).wait_for()
+        pressed(page, "pause").click()
+        ready_to_go_on(page)
+        assert run.status.state == "paused"
+        epochs, step = len(run.records), run.status.step
+        pressed(page, "resume").click()
+        pressed(page, "stop").wait_for()
         assert run.status.pid != pid
-        keyed(page, "curves").first.wait_for()  # for a moment the old drawing stands beside the new
-        stop(page).click()
-        page.wait_for_function("() => document.querySelector('.st-key-resume button')?.disabled === false")
-        assert len(run.records) >= epochs
+        keyed(page, "curves").first.wait_for()
+        pressed(page, "stop").click()
+        metric(page, "PSNR").wait_for()  # the model as it is then
+        assert run.status.state == "stopped" and run.has_model
+        assert len(run.records) >= epochs and run.status.step > step
         no_error(page)
     finally:
-        run.request_stop()
+        run.request("pause")
+
+
+def test_a_server_that_starts_anew_finds_the_running_job(browser, tmp_path):
+    runs_folder = tmp_path / "runs"
+    run = Run(runs_folder / "long")
+
+    def opened(address: str):
+        page = browser.new_page()
+        page.set_default_timeout(120_000)
+        page.goto(f"{address}/train")
+        drawn(page)
+        return page
+
+    try:
+        with serving(tmp_path / "first.log", SAGVAE_RUNS=str(runs_folder)) as address:
+            page = opened(address)
+            start(page, "long", 2000)
+            pressed(page, "pause").wait_for()
+            page.get_by_text("Epoch").first.wait_for()
+            pid, step = run.status.pid, run.status.step
+            page.close()
+        assert (run.status.state, run.status.pid) == ("running", pid)  # the server is gone, the training is not
+        with serving(tmp_path / "second.log", SAGVAE_RUNS=str(runs_folder)) as address:
+            page = opened(address)
+            pressed(page, "pause").wait_for()
+            assert keyed(page, "watch").get_by_role("combobox").input_value() == "long"
+            assert (run.status.state, run.status.pid) == ("running", pid)
+            assert run.status.step > step
+            pressed(page, "pause").click()
+            ready_to_go_on(page)
+            assert run.status.state == "paused"
+            no_error(page)
+            page.close()
+    finally:
+        run.request("pause")
 
 
 def test_a_tiny_model_is_trained_and_found_in_the_picker(new_page, runs_folder):

@@ -1,0 +1,237 @@
+"""The Train page's view of one run: where it is, what can be done with it, its curves, and the graph as it grows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import streamlit as st
+
+from dashboard import curves, figures, figures_training, jobs, parts, pictures, state
+from dashboard.names import SENTENCE, one_line, plain
+from sagvae_core.archive import archive_name, export_run
+from sagvae_core.data import DATASETS
+from sagvae_core.run_status import ACTIVE, Status
+from sagvae_core.runs import Run
+
+STATES = {"queued": ("schedule", "gray"), "running": ("progress_activity", "blue"), "paused": ("pause", "orange"),
+          "finished": ("check", "green"), "stopped": ("stop", "green"), "failed": ("error", "red"),
+          "interrupted": ("warning", "orange")}
+_TICK, _PLAY = 1.0, 0.7  # seconds: between two looks at a run that trains, between two snapshots that play
+_PICTURE = 52  # pixels a side
+
+
+def badge(status: Status) -> str:
+    """The state as a coloured badge, in Markdown."""
+    icon, colour = STATES[status.state]
+    return f":{colour}-badge[:material/{icon}: {status.state}]"
+
+
+def watch(run: Run, others: Mapping[str, Run]) -> None:
+    """All about one run; what may change while it trains looks again every second."""
+    state_now = run.status.state
+    every = _TICK if state_now in ACTIVE else None
+    st.fragment(_where, run_every=every)(run, state_now)
+    _curves_and_rivals(run, others, every)
+    if run.snapshot_epochs:
+        st.fragment(_snapshots, run_every=_PLAY if st.session_state.get(state.PLAYS) else every)(run)
+
+
+# ---------------------------------------------------------------------------------------------------- where it is
+
+def _where(run: Run, state_before: str) -> None:
+    with parts.guard():
+        status = run.status
+        if status.state != state_before:
+            st.rerun()  # begun or ended: buttons and pickers elsewhere on the page are others now
+        columns = st.columns([5, 1, 1, 1], vertical_alignment="center")
+        columns[0].markdown(f"**{plain(run.name)}** {badge(status)}")
+        _buttons(columns[1:], run, status)
+        if status.state == "running":
+            _progress(status)
+        elif status.state == "queued":
+            st.info(_in_line(run), icon=":material/schedule:")
+        elif status.state in ("failed", "interrupted"):
+            words = status.error or jobs.last_words(run)
+            (st.error if status.state == "failed" else st.warning)(plain(words, SENTENCE), icon=":material/error:")
+        if status.metrics and status.state in ("finished", "stopped"):
+            _held_out(status)
+        elif status.state not in ACTIVE and status.saved_step:
+            st.caption(f"Goes on from step {status.saved_step:,} of {status.total_steps:,}.")
+
+
+def _buttons(columns: list, run: Run, status: Status) -> None:
+    if status.state in ACTIVE and status.pid is not None:
+        asked = run.requested()
+        columns[0].button("Pause", icon=":material/pause:", on_click=run.request, args=("pause",), key="pause",
+                          width="stretch", disabled=asked is not None,
+                          help="After the current step: writes a checkpoint and frees the device.")
+        columns[1].button("Stop", icon=":material/stop:", on_click=run.request, args=("stop",), key="stop",
+                          width="stretch", disabled=asked is not None,
+                          help="After the current step: ends the training and keeps the model as it is then.")
+    elif status.state != "finished":
+        columns[1].button("Go on", icon=":material/play_arrow:", on_click=_resume, args=(run,), key="resume",
+                          width="stretch", help="From its last checkpoint, once the device is free.")
+    with columns[2].popover("More", icon=":material/more_horiz:", width="stretch"):
+        st.button("Use these settings", icon=":material/content_copy:", on_click=state.put, width="stretch",
+                  args=(state.SEEDED, run.name), key="seed_from", help="For a new run, in the form above.")
+        st.download_button("Download the run", data=lambda: _archive(run), file_name=archive_name(run), key="export",
+                           mime="application/zip", icon=":material/download:", on_click="ignore", width="stretch",
+                           help="One file with settings, curves, snapshots and the model. Any copy of this app opens "
+                                "it, below on this page.")
+        if status.state not in ACTIVE:
+            st.divider()
+            st.write("Delete this run and its model? This can't be undone.")
+            st.button("Delete for good", type="primary", icon=":material/delete:", on_click=_delete, args=(run,),
+                      key="delete", width="stretch")
+
+
+def _resume(run: Run) -> None:
+    with parts.guard():
+        jobs.resume(run)
+
+
+def _delete(run: Run) -> None:
+    with parts.guard():
+        run.delete()
+        for key in (state.WATCHED, state.FRAME, state.PLAYS):
+            st.session_state.pop(key, None)
+
+
+def _archive(run: Run) -> bytes:
+    file = io.BytesIO()
+    export_run(run, file)
+    return file.getvalue()
+
+
+def _progress(status: Status) -> None:
+    share = status.step / status.total_steps if status.total_steps else 0.0
+    if status.total_steps and status.step >= status.total_steps:
+        words = "Trained. Measuring it on rows it never saw …"
+    elif not status.total_steps:
+        words = "Reading the data …"
+    else:
+        words = (f"Epoch {status.epoch + 1} of {status.total_epochs} · {parts.duration(status.eta_seconds)} left · "
+                 f"step {status.step:,} of {status.total_steps:,}")
+    st.progress(min(share, 1.0), words)
+    details = [plain(status.device), f"{status.memory / 2**30:.1f} GB of memory" if status.memory else "",
+               f"nothing before step {status.saved_step:,} can be lost" if status.saved_step else ""]
+    st.caption(" · ".join(filter(None, details)))
+    named = [(key, curves.WORDS[key]) for key in curves.TERMS if key in status.terms]
+    for column, (key, words) in zip(st.columns(4), named, strict=False):
+        column.metric(words, f"{status.terms[key]:,.1f}", help="In nats a row, the mean over this epoch so far.")
+
+
+def _in_line(run: Run) -> str:
+    ahead = []
+    for other, status in jobs.active():
+        if other.name == run.name:
+            break
+        ahead.append(f"{plain(other.name)} ({status.state})")
+    if run.status.pid is None:
+        return "It was made and never started. “Go on” starts it."
+    return ("Waits for " + ", ".join(ahead) + ". " if ahead else "About to begin. ") + (
+        "It starts by itself, also when this page is closed.")
+
+
+def _held_out(status: Status) -> None:
+    names = [name for name in parts.METRICS if name in status.metrics]
+    for column, name in zip(st.columns(max(len(names), 4)), names, strict=False):
+        with column:
+            parts.metric(name, status.metrics[name])
+    ended = "" if status.state == "finished" else f" Stopped in epoch {status.epoch + 1} of {status.total_epochs}."
+    st.caption(f"On {status.metrics.get('test_rows', 0):,.0f} rows it never saw. Trained in "
+               f"{parts.duration(status.seconds)} on {plain(status.device)}.{ended} It is in the pickers of the other "
+               "pages now.")
+
+
+# ---------------------------------------------------------------------------------------------------- curves
+
+def _curves_and_rivals(run: Run, others: Mapping[str, Run], every: float | None) -> None:
+    rivals = {name: other for name, other in others.items() if name != run.name}
+    chosen: list[str] = []
+    if rivals:
+        if set(st.session_state.get(state.COMPARED, ())) - set(rivals):
+            st.session_state[state.COMPARED] = [name for name in st.session_state[state.COMPARED] if name in rivals]
+        chosen = st.multiselect("Compare with", list(rivals), key=state.COMPARED, format_func=one_line,
+                                max_selections=5, placeholder="Curves of other runs in the same picture")
+    st.fragment(_curves, run_every=every)(run, [rivals[name] for name in chosen])
+
+
+def _curves(run: Run, rivals: list[Run]) -> None:
+    dark = parts.is_dark()
+    with parts.guard():
+        rows = {one.name: curves.flat(one.records) for one in (run, *rivals)}
+        own = rows[run.name]
+        if not own:
+            if run.status.state == "running":
+                st.caption("The first epoch is on its way …")
+                st.skeleton(height=260)
+            return
+        words = curves.labels([row for one in rows.values() for row in one])
+        if rivals:
+            key = parts.one_of("What is compared", list(words), state.TERM, "elbo" if "elbo" in words else None,
+                               format_func=words.get, label_visibility="collapsed")
+            st.plotly_chart(figures_training.compare_curves(rows, key, words[key], dark), key="rivals",
+                            alt=f"{words[key]} of {len(rows)} runs by epoch")
+            return
+        st.plotly_chart(figures.training_curves(own, dark=dark), key="curves", alt="Terms of the ELBO by epoch")
+        more = curves.second_row(own)
+        if more:
+            st.plotly_chart(figures.training_curves(own, more, words, dark=dark), key="more_curves",
+                            alt="Attention gates, temperature and edges by epoch")
+
+
+# ---------------------------------------------------------------------------------------------------- snapshots
+
+def _snapshots(run: Run) -> None:
+    with parts.guard():
+        epochs = run.snapshot_epochs
+        epoch = _epoch(epochs)
+        tensors = run.snapshot(epoch)
+        if tensors is None:
+            return
+        shape = DATASETS[run.config.data.name].image_shape if run.config.data.name in DATASETS else None
+        left, right = st.columns(2, gap="large")
+        if shape is not None:
+            with left:
+                st.caption("Held-out images: as the model sees them, its reconstruction, the original")
+                rows = [pictures.Row(label, tensors[name].flatten(1).numpy()) for label, name in
+                        (("Input", "inputs"), ("Model", "reconstruction"), ("Original", "clean"))]
+                st.html(pictures.comparison_grid(rows, shape, dark=parts.is_dark(), size=_PICTURE))
+        if "edge_percent" in tensors:
+            with right if shape is not None else left:
+                st.caption("The graph: probability of each edge")
+                percent = tensors["edge_percent"].numpy().astype(np.float32)
+                st.plotly_chart(figures.adjacency_heatmap(percent / 100, dark=parts.is_dark()), key="live_matrix",
+                                alt=f"Edge probabilities after epoch {epoch}")
+
+
+def _epoch(epochs: list[int]) -> int:
+    """The epoch that is shown: the last one until somebody moves the slider, or the next where they play."""
+    if len(epochs) == 1:
+        st.caption(f"After epoch {epochs[0]}")
+        return epochs[0]
+    columns = st.columns([5, 1], vertical_alignment="bottom")
+    plays = columns[1].toggle("Play", key=state.PLAYS, help="One snapshot after the other, from the first to the last.",
+                              on_change=_play, args=(epochs,))
+    if plays:
+        later = [epoch for epoch in epochs if epoch > st.session_state.get(state.FRAME, 0)]
+        st.session_state[state.FRAME] = later[0] if later else epochs[-1]
+    elif st.session_state.get(state.FOLLOWS, True) or state.FRAME not in st.session_state:
+        st.session_state[state.FRAME] = epochs[-1]
+    elif st.session_state[state.FRAME] not in epochs:  # thinned out meanwhile
+        st.session_state[state.FRAME] = min(epochs, key=lambda epoch: abs(epoch - st.session_state[state.FRAME]))
+    return columns[0].select_slider("Watch the graph grow: after epoch", epochs, key=state.FRAME,
+                                    on_change=_follow, args=(epochs[-1],))
+
+
+def _follow(last: int) -> None:
+    st.session_state[state.FOLLOWS] = st.session_state[state.FRAME] == last
+    st.session_state[state.PLAYS] = False
+
+
+def _play(epochs: list[int]) -> None:
+    if st.session_state[state.PLAYS] and st.session_state.get(state.FRAME, epochs[-1]) == epochs[-1]:
+        st.session_state[state.FRAME] = 0  # from the start

@@ -1,0 +1,246 @@
+"""The Train page without a browser: the form, the queue, one run's view, and what bad input says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import pytest
+import torch
+from reading import metric, sound, words
+
+from sagvae_core.data import DATASETS
+from sagvae_core.presets import MODELS, run_config
+from sagvae_core.run_status import Status, process_started
+from sagvae_core.runs import Run
+
+
+def plot(app, key: str) -> dict:
+    """The figure with that key."""
+    return json.loads(next(element.proto.spec for element in app.get("plotly_chart") if element.key == key))
+
+
+def button(app, label: str):
+    return next(element for element in app.button if element.label == label)
+
+
+def plain_words(app) -> str:
+    """As :func:`reading.words`, without what Markdown needs to show a name letter by letter."""
+    return words(app).replace("\\", "").replace("*", "").replace("\u2060", "")
+
+
+def errors(app) -> str:
+    return "\n".join(element.value for element in app.error).replace("\\", "").replace("\u2060", "")
+
+
+def start_button(app):
+    return button(app, "Start training")
+
+
+@pytest.fixture
+def no_process(monkeypatch):
+    """Starting makes the run's folder and remembers it, but no process."""
+    from dashboard import jobs
+
+    started = []
+    monkeypatch.setattr(jobs, "resume", started.append)
+    return started
+
+
+@pytest.mark.parametrize(("line", "says"), [
+    ("model.hidden", "must be NAME=VALUE, got 'model.hidden'"),
+    ("model.hiden=[8]", "'model.hiden' is not a setting"),
+    ("model.hidden=8", "model.hidden must be a list, got 8"),
+    ("model.hidden=[0]", "model.hidden must be widths of at least 1"),
+    ("train.batch_size=many", "train.batch_size must be of type int, got 'many'"),
+    ("train.stages.7.epochs=3", "is not a setting"),
+])
+def test_bad_settings_get_a_sentence_and_no_start(open_page, line, says):
+    app = open_page("train")
+    app.text_area(key="new_settings").set_value(line).run()
+    sound(app)
+    assert says in errors(app)
+    assert start_button(app).disabled
+
+
+@pytest.mark.parametrize("name", ["../up", "", "a b", ".hidden", "<img src=x>"])
+def test_bad_names_get_a_sentence_and_no_start(open_page, name):
+    app = open_page("train")
+    app.text_input[0].set_value(name).run()
+    sound(app)
+    assert "run name must be" in errors(app)
+    assert start_button(app).disabled
+
+
+def test_starting_makes_the_run_that_was_asked_for(open_page, no_process, runs_folder):
+    app = open_page("train")
+    app.selectbox(key="new_model").set_value("identity").run()
+    app.number_input(key="epochs_digits").set_value(4)
+    app.text_area(key="new_settings").set_value("model.hidden=[3]\n\ntrain.batch_size = 32")
+    app.number_input(key="rows_digits").set_value(200)
+    app.slider(key="new_noise_digits").set_value(5)
+    app.number_input(key="new_seed").set_value(11)
+    app.text_input[0].set_value("mine").run()
+    start_button(app).click().run()
+    sound(app)
+    assert [run.name for run in no_process] == ["mine"]
+    config = Run(runs_folder / "mine").config
+    assert (config.role, config.model.graph, config.model.hidden) == ("identity", "identity", (3,))
+    assert (config.train.total_epochs, config.train.batch_size, config.train.seed) == (4, 32, 11)
+    assert (config.data.train_rows, config.data.perturbation.pixels) == (200, 5)
+    assert app.selectbox(key="watch").value == "mine"
+
+
+def test_a_name_that_is_taken_gets_a_sentence(open_page, no_process, runs_folder):
+    Run.create(runs_folder, "mine", run_config("digits"))
+    before = {path: path.read_bytes() for path in (runs_folder / "mine").iterdir()}
+    app = open_page("train")
+    app.text_input[0].set_value("mine").run()
+    start = start_button(app)
+    if not start.disabled:
+        start.click().run()
+    sound(app)
+    assert "run name must be new, got 'mine'" in errors(app)
+    assert not no_process
+    assert before == {path: path.read_bytes() for path in (runs_folder / "mine").iterdir()}
+
+
+def test_the_proposed_name_is_free(open_page, no_process, runs_folder):
+    app = open_page("train")
+    first = app.text_input[0].value
+    start_button(app).click().run()
+    sound(app)
+    assert (runs_folder / first).is_dir()
+    assert app.text_input[0].value != first
+
+
+def test_a_training_is_seen_and_asked_to_pause_or_stop(open_page, runs_folder):
+    run = Run.create(runs_folder, "busy", run_config("digits"))
+    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid()), step=3,
+                            saved_step=2, total_steps=10, epoch=1, total_epochs=4, eta_seconds=7.0, device="CPU"))
+    app = open_page("train")
+    sound(app)
+    assert not start_button(app).disabled  # it would wait for its turn
+    assert "1 run is ahead" in words(app)
+    assert "nothing before step 2 can be lost" in words(app)
+    progress = app.get("progress")
+    assert progress and progress[0].value == 30
+    for label, what in (("Stop", "stop"), ("Pause", "pause")):
+        app = open_page("train")
+        button(app, label).click().run()
+        sound(app)
+        assert run.requested() == what
+        assert all(other.disabled for other in app.button if other.label in ("Stop", "Pause"))
+        run.clear_request()
+
+
+def test_a_run_that_is_about_to_train_is_not_started_twice(open_page, runs_folder):
+    run = Run.create(runs_folder, "mine", run_config("digits"))
+    run.write_status(Status(state="queued", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    app = open_page("train")
+    sound(app)
+    assert "About to begin" in words(app)
+    assert all(other.label != "Go on" for other in app.button)
+
+
+def test_the_queue_is_seen_in_its_order(open_page, runs_folder):
+    for name, since in (("z", 1.0), ("a", 3.0), ("m", 2.0)):
+        run = Run.create(runs_folder, name, run_config("digits"))
+        run.write_status(Status(state="running" if name == "z" else "queued", pid=os.getpid(), queued_at=since,
+                                pid_started=process_started(os.getpid()), device_key="cpu", created=since))
+    app = open_page("train", watch="a")
+    sound(app)
+    assert "Waits for z (running), m (queued)." in plain_words(app)
+    assert [other.key for other in app.button if other.label == "Watch"] == ["watch_z", "watch_m", "watch_a"]
+    next(other for other in app.button if other.key == "pause_m").click().run()
+    sound(app)
+    assert Run(runs_folder / "m").requested() == "pause"
+    next(other for other in app.button if other.key == "watch_z").click().run()
+    assert next(box for box in app.selectbox if box.label == "Run").value == "z"
+
+
+@pytest.mark.parametrize("state", ["queued", "paused", "stopped", "failed", "interrupted"])
+def test_an_unfinished_run_can_go_on(open_page, no_process, runs_folder, state):
+    run = Run.create(runs_folder, "mine", run_config("digits"))
+    error = "train.batch_size must be smaller, got 7." if state == "failed" else None
+    run.write_status(Status(state=state, error=error))
+    app = open_page("train")
+    sound(app)
+    assert state in words(app)
+    if state == "failed":
+        assert "got 7." in plain_words(app)
+    button(app, "Go on").click().run()
+    assert [job.name for job in no_process] == ["mine"]
+
+
+def test_a_finished_run_shows_its_metrics_and_curves(open_page, copy_run):
+    folder = copy_run("karate-sagvae", "mine")
+    percent = torch.eye(34, dtype=torch.uint8)
+    for epoch in (1, 5, 9):
+        Run(folder).write_snapshot(epoch, {
+            "edge_percent": percent * epoch, "inputs": torch.zeros(1, 34, 2), "clean": torch.ones(1, 34, 2),
+            "reconstruction": torch.ones(1, 34, 2) / 2})
+    app = open_page("train")
+    sound(app)
+    assert metric(app, "F1") > 0.9
+    assert plot(app, "curves")
+    assert plot(app, "more_curves")
+    assert plot(app, "live_matrix")
+    slider = app.select_slider[0]
+    assert (slider.options, slider.value) == (["1", "5", "9"], 9)
+    slider.set_value(5).run()
+    sound(app)
+    assert app.select_slider[0].value == 5
+    app.toggle[0].set_value(True).run()  # plays from where it stands
+    assert app.select_slider[0].value == 9
+
+
+def test_curves_of_several_runs_stand_in_one_picture(open_page, copy_run):
+    copy_run("karate-sagvae", "mine")
+    copy_run("karate-per-sample", "other")
+    app = open_page("train", watch="mine")
+    app.multiselect[0].set_value(["other"]).run()
+    sound(app)
+    figure = plot(app, "rivals")
+    assert {trace["name"] for trace in figure["data"]} == {"mine", "other"}
+    app.button_group[0].set_value("kl_z").run()
+    sound(app)
+    assert "KL(z)" in plot(app, "rivals")["layout"]["yaxis"]["title"]["text"]
+
+
+def test_a_finished_runs_settings_are_the_start_of_a_new_run(open_page, no_process, copy_run, runs_folder):
+    copy_run("digits-identity", "mine")
+    app = open_page("train")
+    button(app, "Use these settings").click().run()
+    sound(app)
+    assert "All settings of mine" in plain_words(app).replace("**", "")
+    next(field for field in app.number_input if field.label == "Seed").set_value(7).run()
+    start_button(app).click().run()
+    sound(app)
+    new, old = Run(runs_folder / "mine-2").config, Run(runs_folder / "mine").config
+    assert new.train.seed == 7
+    assert new == dataclasses.replace(old, train=dataclasses.replace(old.train, seed=7))
+    assert [job.name for job in no_process] == ["mine-2"]
+    assert app.selectbox[0].label == "Data"  # back to recipes
+
+
+def test_a_run_is_deleted_for_good(open_page, copy_run, runs_folder):
+    copy_run("digits-sagvae", "mine")
+    copy_run("digits-sagvae", "other")
+    app = open_page("train", watch="mine")
+    button(app, "Delete for good").click().run()
+    sound(app)
+    assert [path.name for path in runs_folder.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_every_recipe_makes_a_valid_form(open_page, dataset):
+    app = open_page("train")
+    app.selectbox(key="new_data").set_value(dataset).run()
+    sound(app)
+    for model in MODELS if dataset != "karate" else ("sagvae", "identity"):
+        app.selectbox(key="new_model").set_value(model).run()
+        sound(app)
+        assert not app.error
+        assert not start_button(app).disabled
