@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dashboard import palette
+from dashboard.names import NAME, cell, one_line
 from dashboard.pictures import Row, shown_number
 
 _PICTURE, _GAP, _LABEL, _LINE = 140, 12, 230, 22  # pixels of the PNG: a row of ten fits a slide's 1,920
@@ -32,11 +33,11 @@ def png(rows: Sequence[Row], image_shape: tuple[int, int], title: str) -> bytes:
     count = len(rows[0].images)
     sheet = Image.new("RGB", (_LABEL + count * (size[0] + _GAP), sum(heights) + _GAP + 2 * _LINE), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), title, "#262A33", fonts["label"])
+    draw.text((_GAP, _GAP), one_line(title, 2 * NAME), "#262A33", fonts["label"])
     top = _GAP + 2 * _LINE
     largest = max((float(np.abs(row.images).max(initial=0)) for row in rows if row.errors), default=1.0)
     for row, tall in zip(rows, heights, strict=True):
-        draw.text((_GAP, top + size[1] // 2), row.label, "#262A33", fonts["label"], "lm")
+        draw.text((_GAP, top + size[1] // 2), one_line(row.label), "#262A33", fonts["label"], "lm")
         for column, image in enumerate(np.asarray(row.images).reshape(count, height, width)):
             left = _LABEL + column * (size[0] + _GAP)
             sheet.paste(_picture(image, row.errors, largest).resize(size, Image.Resampling.NEAREST), (left, top))
@@ -65,7 +66,7 @@ def csv_text(damage: str, seed: int, rows: Sequence[tuple[str, Sequence[Mapping[
     for model, shown, mean in rows:
         for place, scores in [*enumerate(shown, 1), (f"mean of {batch} test images", mean)]:
             for metric, value in scores.items():
-                writer.writerow([damage, seed, _harmless(model), place, metric, f"{value:.6g}"])
+                writer.writerow([cell(damage), seed, cell(model), place, metric, f"{value:.6g}"])
     return text.getvalue()
 
 
@@ -74,8 +75,3 @@ def _picture(image: np.ndarray, errors: bool, largest: float) -> Image.Image:
         return Image.fromarray(np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)).convert("RGB")
     codes = np.round((np.clip(image / max(largest, 0.25), -1, 1) + 1) * 127.5).astype(np.uint8)
     return Image.fromarray(palette.lookup_table(palette.diverging())[codes])
-
-
-def _harmless(text: str) -> str:
-    """A name that a spreadsheet reads as a name: a run may be called "=1+1"."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text

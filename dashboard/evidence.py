@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.names import cell
+
 OURS, CANDIDATE, BASELINE, REFERENCE, PAPER = "ours", "candidate", "baseline", "reference", "paper"
 ALL_SIZES = "all sizes"
 _PREFIXES = {"candidate: ": CANDIDATE, "oracle: ": REFERENCE, "reference: ": REFERENCE, "tried: ": REFERENCE,
@@ -29,7 +31,9 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a task's table: what a method reached with one setting, and what the paper says of it."""
+    """One line of a task's table: what a method reached with one setting, and what the paper says of it.
+
+    The label is no formula where somebody saves the table as CSV."""
 
     label: str
     method: str
@@ -115,10 +119,11 @@ def lines(record: Record, task: str, told: str | None = None, candidates: bool =
         label = plain(method)
         if setting and len(settings) > 1:
             label = setting if len(methods) == 1 else f"{label}, {setting}"
-        result.append(Line(label, method, setting, kind_of(method), values, beside))
+        result.append(Line(cell(label), method, setting, kind_of(method), values, beside))
     order = (OURS, CANDIDATE, BASELINE, REFERENCE)
     result.sort(key=lambda line: order.index(line.kind))  # stable: the record's order otherwise
-    return result + [Line(plain(names[key]), names[key], "", PAPER, {}, values) for key, values in unmatched.items()]
+    return result + [Line(cell(plain(names[key])), names[key], "", PAPER, {}, values)
+                     for key, values in unmatched.items()]
 
 
 def text(value: Value | None, digits: int = 3) -> str:
@@ -177,13 +182,13 @@ def grid(record: Record, metric: str, told: str | None = None, size: str = ALL_S
 
 @dataclass(frozen=True)
 class Dot:
-    """One value of a task in a dot plot, with its spread and the words of its hover."""
+    """One value of a task in a dot plot, with its spread and the lines of its hover."""
 
     family: str
     size: str
     value: float
     sd: float | None
-    words: str
+    words: tuple[str, ...] = ()
 
 
 def gains(record: Record, metric: str, told: str | None = None, size: str = ALL_SIZES) -> list[Dot]:
@@ -200,7 +205,7 @@ def gains(record: Record, metric: str, told: str | None = None, size: str = ALL_
         (mean, sd, _), (other, other_sd, _) = ours.values[metric], best.values[metric]
         spread = None if sd is None or other_sd is None else float(np.hypot(sd, other_sd))
         dots.append(Dot(family, own_size, mean - other, spread,
-                        f"{ours.label} {text(ours.values[metric])}<br>{best.label} {text(best.values[metric])}"))
+                        tuple(f"{line.label} {text(line.values[metric])}" for line in (ours, best))))
     return dots
 
 
@@ -214,8 +219,8 @@ def with_candidates(record: Record) -> Record:
 
 def losses(record: Record, metric: str, told: str | None = None, size: str = ALL_SIZES) -> list[Dot]:
     """A regret metric of every task."""
-    return [Dot(*family_and_size(row["task"]), row["mean"], row["sd"], plain(row["method"])) for row in record["rows"]
-            if row["metric"] == metric and applies(row["setting"], told)
+    return [Dot(*family_and_size(row["task"]), row["mean"], row["sd"], (plain(row["method"]),))
+            for row in record["rows"] if row["metric"] == metric and applies(row["setting"], told)
             and size in (ALL_SIZES, family_and_size(row["task"])[1])]
 
 

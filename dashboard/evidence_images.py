@@ -12,6 +12,7 @@ from pandas.io.formats.style import Styler
 from dashboard import palette
 from dashboard.evidence import OURS, REFERENCE, Line, Record, lines, tasks, text
 from dashboard.evidence_tables import METHOD, RUNS, strong
+from dashboard.names import cell
 
 EDGES, TRAINING, UNDAMAGED = "learned edges", "during training", "undamaged"
 _METRICS = {"mse_clean": ("MSE", "Mean squared error to the clean pictures, over held-out test pictures. Lower is "
@@ -109,7 +110,7 @@ def transfer(record: Record, title: str, metric: str = "mse_clean", dark: bool =
                 label = method
             else:
                 continue
-            kept.setdefault(label, {})[what] = row["mean"]
+            kept.setdefault(cell(label), {})[what] = row["mean"]
     whats = damages(record, title)
     order = sorted(kept, key=lambda label: (not label.startswith("SAG-VAE"), not label.startswith(_BY_TRAINING),
                                             label != "Input unchanged"))
@@ -117,14 +118,14 @@ def transfer(record: Record, title: str, metric: str = "mse_clean", dark: bool =
         return None
     digits = _METRICS[metric][2]
     frame = pd.DataFrame({METHOD: order})
-    styles = pd.DataFrame("", frame.index, [METHOD, *whats])
+    styles = pd.DataFrame("", frame.index, [METHOD, *map(cell, whats)])
     styles.loc[[label.startswith("SAG-VAE") for label in order], METHOD] = strong(dark)
     for what in whats:
         values = np.array([kept[label].get(what, np.nan) for label in order])
-        frame[what] = ["" if np.isnan(value) else f"{value:.{digits}f}" for value in values]
+        frame[cell(what)] = ["" if np.isnan(value) else f"{value:.{digits}f}" for value in values]
         shown = values.round(digits) * _METRICS[metric][3]
         if what != UNDAMAGED and np.isfinite(shown).any():  # whoever does nothing is the best there
-            styles.loc[shown == np.nanmax(shown), what] = strong(dark)
+            styles.loc[shown == np.nanmax(shown), cell(what)] = strong(dark)
     return frame.style.apply(lambda _: styles, axis=None)
 
 
@@ -137,7 +138,8 @@ def near_edges(record: Record) -> pd.DataFrame:
             share = [text(line.values.get(f"within_{reach}")) for reach in (1, 2, 3)]
             chance = [f"{line.values[f'chance_within_{reach}'][0]:.3f}" if f"chance_within_{reach}" in line.values
                       else "" for reach in (1, 2, 3)]
-            table.append([title, line.method.removeprefix("tried: "), line.setting.removeprefix("trained on "),
+            table.append([title, cell(line.method.removeprefix("tried: ")),
+                          cell(line.setting.removeprefix("trained on ")),
                           *(f"{own} ({by_chance})" for own, by_chance in zip(share, chance, strict=True)),
                           line.values.get("active_edges", (np.nan,))[0]])
     return pd.DataFrame(table, columns=["Data set", METHOD, "Trained on", "1 apart", "2 apart", "3 apart", "Edges"])
@@ -168,7 +170,8 @@ def error_curves(record: Record, title: str) -> list[ErrorCurve]:
 
 def hidden_choice(record: Record, title: str, what: str = "noise") -> pd.DataFrame:
     """Settings of SAG-VAE by the criterion that needs no clean picture, beside the error that it is to foresee."""
-    table = [[line.label.removeprefix("Tried: "), line.values["hidden_log_likelihood"][0], line.values["mse_clean"][0]]
+    table = [[cell(line.label.removeprefix("Tried: ")), line.values["hidden_log_likelihood"][0],
+              line.values["mse_clean"][0]]
              for line in of_task(record, title, what, _USUAL.get(what, f"trained on {what}s"))
              if "hidden_log_likelihood" in line.values and line.method.startswith(("SAG-VAE", "tried: "))]
     frame = pd.DataFrame(table, columns=["Setting", "log p(hidden | visible)", "MSE"])

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import evidence_images as images
 from dashboard import evidence_tables, figures, figures_evidence, parts, pictures, resources, spoiled, state
 from dashboard.evidence import REFERENCE, Record
+from dashboard.names import plain
 from dashboard.resources import RunInfo
 from dashboard.spoiled import Shown
 from sagvae_core.data import DATASETS
@@ -17,7 +18,8 @@ FAMILIES = {"trained on noise": "{}", "trained on white blocks": "{}-block", "tr
 def show(record: Record) -> None:
     """The whole study: what was asked for on top, what holds for the data set below."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        title = parts.one_of("Data set", images.titles(record), state.PICTURES_OF, bind="query-params")
+        title = parts.one_of("Data set", images.titles(record), state.PICTURES_OF, format_func=plain,
+                              bind="query-params")
         whats = images.damages(record, title)
         if not whats:
             st.info("Nothing was measured on these pictures yet.", icon=":material/science:")

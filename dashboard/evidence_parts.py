@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import evidence, evidence_headlines, figures, figures_evidence, parts, records, resources
 from dashboard.evidence import Line, Record
+from dashboard.names import SENTENCE, one_line, plain
 from sagvae_core.errors import SagvaeError
 
 SAMPLES = 4  # of each model in Figure 3
@@ -23,10 +24,10 @@ def headlines() -> None:
         with row.container(width=_TILE, gap=None):
             if item.delta is None:
                 st.metric(item.label, f"{item.value:.3f}", item.spread, delta_color="off", delta_arrow="off",
-                          help=parts.plain(item.explained))
+                          help=plain(item.explained, SENTENCE))
             else:
-                st.metric(item.label, f"{item.value:.3f}", f"{item.delta:+.3f}", delta_description=item.reference,
-                          help=parts.plain(item.explained))
+                st.metric(item.label, f"{item.value:.3f}", f"{item.delta:+.3f}", help=plain(item.explained, SENTENCE),
+                          delta_description=item.reference and plain(item.reference))
                 st.caption(item.spread)
 
 
@@ -51,7 +52,7 @@ def paper_figures(rows: list[Line]) -> None:
                            [drawn.titles[pattern] for pattern in shown], 2, dark=dark), key="figure_one",
         config={"displayModeBar": False}, alt="True and reconstructed positions of the club's members, by pattern")
     measured = [line for line in rows if {"mse_unseen", "mse_unseen_mean"} <= set(line.values)]
-    errors = [f"{parts.plain(line.label)} {evidence.text(line.values['mse_unseen'], 3)}" for line in measured]
+    errors = [f"{plain(line.label)} {evidence.text(line.values['mse_unseen'], 3)}" for line in measured]
     said = ["Three of the five patterns; the model never saw the one on the right. All 34 members, two clubs, one "
             "colour each."]
     if measured:
@@ -72,14 +73,14 @@ def provenance(file: str, record: Record) -> None:
         st.subheader("What to know, and what is not reproduced", anchor=False)
         notes = record.get("notes") or []
         for note in [notes] if isinstance(notes, str) else notes:
-            st.markdown(f"- {parts.plain(note)}")
+            st.markdown(f"- {plain(note, SENTENCE)}")
         if not notes:
             st.caption("The record says nothing of that kind.")
     with right:
         st.subheader("How it was made", anchor=False)
-        st.code(record["command"], language="sh")
+        st.code(one_line(record["command"], SENTENCE), language="sh")
         versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-        st.caption(parts.plain(f"{evidence.seeds_text(record['seeds'])}. "
-                               f"{parts.duration(record['seconds'])} of computing. {versions}."))
+        st.caption(plain(f"{evidence.seeds_text(record['seeds'])}. "
+                               f"{parts.duration(record['seconds'])} of computing. {versions}.", SENTENCE))
         st.download_button("Download the record", records.path(file).read_bytes(), f"{file}.json", "application/json",
                            icon=":material/download:", on_click="ignore", key="download")

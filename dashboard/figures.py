@@ -19,6 +19,7 @@ from dashboard import palette
 from dashboard.edges import edge_count, square
 from dashboard.figures_graph import figure_one, network_figure
 from dashboard.figures_pixels import neighbourhood_map, pixel_picker
+from dashboard.names import ALONG, NAME, plotly_text
 
 __all__ = ["adjacency_heatmap", "edge_count_curve", "figure_one", "neighbourhood_map", "network_figure",
            "pixel_picker", "training_curves", "truth_heatmap"]
@@ -154,9 +155,9 @@ def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | Non
     rows = -(-len(keys) // columns)
     words = _TERMS | (labels or {})
     figure = make_subplots(rows, columns, horizontal_spacing=0.22 / columns, vertical_spacing=0.3 / rows,
-                           subplot_titles=[palette.plotly_text(words.get(key, key)) for key in keys])
+                           subplot_titles=[plotly_text(words.get(key, key)) for key in keys])
     figure.update_annotations(font={"size": 13}, yshift=4)
-    steps = [record.get(x) for record in records]
+    steps = [_finite(record.get(x)) for record in records]
     lines = (("training", "", palette.accent(dark), "solid"), ("held out", held_out_prefix, palette.ink(dark), "dash"))
     legend_done: set[str] = set()
     for index, key in enumerate(keys):
@@ -185,12 +186,15 @@ def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | Non
 
 def _stage_starts(records: Sequence[dict[str, Any]], x: str) -> list[float]:
     """Where a new stage of the recipe begins: a jump of the loss there is no accident."""
-    return [before[x] + 0.5 for before, after in pairwise(records)
-            if x in before and before.get("stage", 0) != after.get("stage", 0)]
+    return [step + 0.5 for before, after in pairwise(records)
+            if before.get("stage", 0) != after.get("stage", 0) and np.isfinite(step := _finite(before.get(x)))]
 
 
 def _finite(value: object) -> float:
-    number = float(value) if isinstance(value, (int, float, np.number)) else np.nan
+    try:
+        number = float(value) if isinstance(value, (int, float, np.number)) else np.nan
+    except OverflowError:  # a whole number of a thousand digits, which JSON allows
+        return np.nan
     return number if np.isfinite(number) else np.nan
 
 
@@ -202,7 +206,8 @@ def _square_axes(figure: go.Figure, order: np.ndarray, names: Sequence[str] | No
                  selected: int | None, height: int) -> None:
     """Square cells, row 0 on top, names beside few nodes and in the hover of all."""
     count = len(order)
-    labels = [palette.plotly_text(order[place] if names is None else names[order[place]]) for place in range(count)]
+    limit = ALONG if count <= _NAMED else NAME  # where they are not written they are in the hover alone
+    labels = [plotly_text(order[place] if names is None else names[order[place]], limit) for place in range(count)]
     axis = {"tickmode": "array", "tickvals": np.arange(count), "ticktext": labels, "showticklabels": count <= _NAMED,
             "showgrid": False, "zeroline": False, "ticks": "", "constrain": "domain",
             "tickfont": {"size": 11 if count <= 30 else 9}, "ticklabelstandoff": 3}
@@ -211,7 +216,7 @@ def _square_axes(figure: go.Figure, order: np.ndarray, names: Sequence[str] | No
     figure.update_yaxes(axis | {"range": [count - 0.5, -0.5], "scaleanchor": "x", "constraintoward": "top"})
     figure.update_layout(palette.layout_defaults(dark), height=height, hovermode="closest")
     if title:
-        figure.update_layout(title={"text": palette.plotly_text(title)}, margin={"t": 76})
+        figure.update_layout(title={"text": plotly_text(title)}, margin={"t": 76})
     if selected is not None:
         place = int(np.flatnonzero(order == selected)[0])
         line = {"color": palette.MARK, "width": 1.8}

@@ -13,6 +13,7 @@ from dashboard import palette
 from dashboard.edges import strongest_edges
 from dashboard.evidence import Dot
 from dashboard.evidence_images import ErrorCurve
+from dashboard.names import BESIDE, plotly_text
 
 _DASHES = ("solid", "dash", "dot")
 _REFERENCE_DASHES = ("dot", "dashdot", "dash", "longdash")
@@ -60,7 +61,7 @@ def precision_recall(curves: Sequence[Curve], paper: Sequence[tuple[str, float, 
                 else _DASHES[curve.color // len(palette.SERIES) % 3])
         ours += curve.ours
         width = (2.6 if curve.ours else 1.3) + (1.4 if curve.label == selected else 0)
-        name = palette.plotly_text(curve.label)
+        name = plotly_text(curve.label)
         rank = 1 if curve.ours else 3 if curve.reference else 2
         figure.add_trace(go.Scatter(
             x=np.concatenate([[0], curve.recall]), y=np.concatenate([curve.precision[:1], curve.precision]),
@@ -78,7 +79,7 @@ def precision_recall(curves: Sequence[Curve], paper: Sequence[tuple[str, float, 
         figure.add_trace(go.Scatter(
             x=[recall for _, recall, _ in paper], y=[precision for _, _, precision in paper], mode="markers",
             name="the paper's numbers", legendrank=4, cliponaxis=False,
-            customdata=[palette.plotly_text(name) for name, _, _ in paper],
+            customdata=[plotly_text(name) for name, _, _ in paper],
             marker={"symbol": "diamond", "size": 10, "color": palette.ink(dark),
                     "line": {"color": palette.page(dark), "width": 1.2}},
             hovertemplate="<b>the paper: %{customdata}</b><br>recall %{x:.3f}, precision %{y:.3f}<extra></extra>"))
@@ -112,10 +113,10 @@ def dots(points: Sequence[Dot], axis: str, mean: float | None = None, worst: boo
         own = [point for point in points if point.size == size]
         color = palette.accent(dark) if len(sizes) == 1 else palette.series_color(index, dark)
         offset = (index - (len(sizes) - 1) / 2) * step
-        name = palette.plotly_text(size or "all")
-        hover = [f"<b>{palette.plotly_text(', '.join(filter(None, (point.family, point.size))))}</b><br>"
+        name = plotly_text(size or "all")
+        hover = [f"<b>{plotly_text(', '.join(filter(None, (point.family, point.size))))}</b><br>"
                  f"{point.value:+.3f}" + (f" ± {point.sd:.3f}" if point.sd is not None else "")
-                 + (f"<br>{point.words}" if point.words else "") for point in own]
+                 + "".join(f"<br>{plotly_text(words)}" for words in point.words) for point in own]
         figure.add_trace(go.Scatter(
             x=[point.value for point in own], y=[families.index(point.family) + offset for point in own],
             mode="markers", name=name, showlegend=len(sizes) > 1, hovertext=hover, hoverinfo="text",
@@ -142,7 +143,7 @@ def dots(points: Sequence[Dot], axis: str, mean: float | None = None, worst: boo
         figure.update_layout(legend={"y": -60 / (row * max(len(families), 1)), "yanchor": "top"},
                              height=130 + row * len(families))
     figure.update_xaxes(title={"text": axis, "standoff": 12}, showgrid=True, zeroline=False, nticks=7)
-    figure.update_yaxes(tickvals=list(range(len(families))), ticktext=[palette.plotly_text(name) for name in families],
+    figure.update_yaxes(tickvals=list(range(len(families))), ticktext=[plotly_text(name) for name in families],
                         range=[len(families) - 0.5, -0.5], ticklabelstandoff=10, showgrid=False, zeroline=False)
     return figure
 
@@ -173,7 +174,7 @@ def figure_three(samples: Sequence[tuple[str, np.ndarray, np.ndarray]], groups: 
                 customdata=np.arange(places.shape[1]), hovertemplate="node %{customdata}<extra></extra>",
                 marker={"size": 7, "color": colors, "line": {"color": palette.page(dark), "width": 0.8}}), **where)
         axis = figure.get_subplot(row + 1, 1).yaxis
-        figure.add_annotation(text=palette.plotly_text(name), xref="paper", yref="paper", x=0, xanchor="right",
+        figure.add_annotation(text=plotly_text(name, BESIDE), xref="paper", yref="paper", x=0, xanchor="right",
                               xshift=-10, y=float(np.mean(axis.domain)), yanchor="middle", showarrow=False,
                               align="right", font={"size": 12})
     box = {"showline": True, "mirror": True, "linecolor": palette.hairline(dark), "linewidth": 1, "ticks": "",
@@ -198,7 +199,7 @@ def figure_six(curves: Sequence[ErrorCurve], dark: bool = False, height: int = 4
     for curve in curves:
         ours = curve.method.startswith("SAG-VAE")
         color = palette.accent(dark) if ours else palette.series_color(methods.index(curve.method), dark)
-        name = f"{palette.plotly_text(curve.method)}, to the {'clean' if curve.to_clean else 'noisy'} pictures"
+        name = f"{plotly_text(curve.method)}, to the {'clean' if curve.to_clean else 'noisy'} pictures"
         if curve.sd.any():
             figure.add_trace(go.Scatter(
                 x=np.concatenate([curve.seen, curve.seen[::-1]]), fill="toself", mode="lines", line={"width": 0},

@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from dashboard import palette
 from dashboard.edges import edge_kinds, strongest_edges
+from dashboard.names import ALONG, BESIDE, one_line, plotly_text
 
 _BANDS = 4  # widths of lines: Plotly draws one path per band, however many edges it has
 _MANY_NODES = 2000  # above it nodes go to WebGL
@@ -43,7 +44,7 @@ def network_figure(probabilities: np.ndarray, threshold: float, positions: np.nd
     probabilities = np.asarray(probabilities, dtype=float)
     positions = np.asarray(positions, dtype=float)
     count = len(probabilities)
-    names = [str(node) for node in range(count)] if names is None else [str(name) for name in names]
+    names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     figure = go.Figure()
     shown, total = _add_edges(figure, probabilities, threshold, positions, truth, max_edges, dark, highlight)
     _add_nodes(figure, probabilities, threshold, positions, names, groups, group_names, dark, highlight)
@@ -180,15 +181,15 @@ def _add_nodes(figure: go.Figure, probabilities: np.ndarray, threshold: float, p
         named = group_names is not None and 0 <= group < len(group_names)
         figure.add_trace(trace(
             x=positions[members, 0], y=positions[members, 1], customdata=members, showlegend=named,
-            name=palette.plotly_text(group_names[group]) if named else "",
+            name=plotly_text(group_names[group], ALONG) if named else "",
             mode="markers+text" if count <= _FEW_NODES else "markers",
-            text=[palette.plotly_text(palette.short_name(names[node])) for node in members],
+            text=[plotly_text(names[node], BESIDE) for node in members],
             textposition="middle center" if inside else "top center",
             textfont={"size": 11, "color": palette.ink_on(color)} if inside else {"size": 11},
             marker={"color": color, "size": size, "opacity": 1.0,
                     "line": {"color": palette.page(dark), "width": 1.5 if size > 8 else 0.5}},
             selected={"marker": {"opacity": 1.0}}, unselected={"marker": {"opacity": 1.0}},
-            hovertext=[f"<b>{palette.plotly_text(names[node])}</b><br>{degrees[node]} "
+            hovertext=[f"<b>{plotly_text(names[node])}</b><br>{degrees[node]} "
                        f"{'edge' if degrees[node] == 1 else 'edges'}" for node in members],
             hoverinfo="text",
         ))
@@ -239,7 +240,7 @@ def _column_range(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _column_title(figure: go.Figure, title: str, column: int, columns: int, unseen: bool, dark: bool) -> None:
     axis = figure.get_subplot(1, column + 1).xaxis
-    text = palette.plotly_text(title) + ("<br><b>never seen in training</b>" if unseen else "")
+    text = plotly_text(title, ALONG) + ("<br><b>never seen in training</b>" if unseen else "")
     figure.add_annotation(text=text, xref="paper", yref="paper", x=float(np.mean(axis.domain)), xanchor="center",
                           y=1, yanchor="bottom", yshift=4, showarrow=False,
                           font={"size": 12} | ({"color": palette.accent(dark)} if unseen else {}))

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard import palette
+from dashboard.names import plotly_text
 
 _FEW_PIXELS = 16  # a side up to which lines between the cells help rather than glitter
 
@@ -73,7 +74,7 @@ def _pixel_map(values: np.ndarray, texts: list[str], selected: tuple[int, int] |
     if backdrop is not None:
         _add_outline(figure, np.asarray(backdrop, dtype=np.float32))
     row, column = (axis.ravel() for axis in np.mgrid[:rows, :columns])
-    named = f"{palette.plotly_text(label)} " if label else ""
+    named = f"{plotly_text(label)} " if label else ""
     figure.add_trace(go.Scatter(
         x=column.astype(np.uint16), y=row.astype(np.uint16), customdata=np.arange(values.size), mode="markers",
         showlegend=False, text=texts, hovertemplate=f"row %{{y}}, column %{{x}}<br>{named}<b>%{{text}}{unit}</b>"
@@ -89,7 +90,7 @@ def _pixel_map(values: np.ndarray, texts: list[str], selected: tuple[int, int] |
     if label:
         figure.add_annotation(palette.colorbar_title(label))
     if title:
-        figure.update_layout(title={"text": palette.plotly_text(title)}, margin={"t": 76})
+        figure.update_layout(title={"text": plotly_text(title)}, margin={"t": 76})
     if selected is not None:
         row, column = selected
         for color, width in (("#FFFFFF", 4.5), (palette.MARK, 2.5)):  # the white rim keeps it visible on yellow cells

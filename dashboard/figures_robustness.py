@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard import palette
+from dashboard.names import plotly_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ def sweep(strengths: Sequence[float], lines: Sequence[Line], strength_words: str
             color = palette.muted(dark)
         else:
             color, colored = palette.series_color(colored, dark), colored + 1
-        name = palette.plotly_text(line.label)
+        name = plotly_text(line.label)
         values = np.asarray(line.values)
         low, high, mean = values.min(1), values.max(1), values.mean(1)
         figure.add_trace(go.Scatter(x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",

@@ -3,13 +3,13 @@
 The drawing library is vis-network, taken from the installed pyvis package. pyvis's own template is not used: it links
 Bootstrap from other hosts, inserts names as HTML, inlines 220 kB of unused style sheets and lets physics push the nodes
 around for seconds. Here the positions come from the server, nothing is loaded from anywhere, and names (which may come
-from a stranger's CSV, in a frame with access to the app) reach the page only as JSON strings that vis-network draws on
-a canvas or sets as ``innerText``, or escaped in the legend.
+from a stranger's CSV, in a frame with access to the app) reach the page only as JSON strings of one line that
+vis-network draws on a canvas or sets as ``innerText``, or escaped in the legend. The page's own policy forbids it to
+ask any host for anything, should something be overlooked.
 """
 
 from __future__ import annotations
 
-import html
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ import numpy as np
 
 from dashboard import palette
 from dashboard.edges import edge_kinds, strongest_edges
+from dashboard.names import ALONG, BESIDE, html_text, one_line
 
 _TEMPLATE = Path(__file__).with_name("network_page.html")
 _FEW = 60  # nodes up to which every name is written beside its node
@@ -50,14 +51,14 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
     """
     probabilities = np.asarray(probabilities, dtype=float)
     count = len(probabilities)
-    names = [str(node) for node in range(count)] if names is None else [str(name) for name in names]
+    names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     groups = [0] * count if groups is None else [int(group) for group in groups]
     edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges)
     nodes = _nodes(probabilities, threshold, np.asarray(positions, dtype=float), names, groups, group_names, dark)
     shown = f"{len(edges)} edges" if len(edges) == total else f"the {len(edges)} surest of {total} edges"
     values = {
-        "TITLE": html.escape(f"Network of {count} nodes, {shown}"),
-        "NOTE": html.escape("" if len(edges) == total else shown),
+        "TITLE": html_text(f"Network of {count} nodes, {shown}"),
+        "NOTE": html_text("" if len(edges) == total else shown),
         "LEGEND": _legend(groups, group_names, kinds, dark),
         "HEIGHT": str(int(height)), "INK": palette.ink(dark),
         "MUTED": palette.muted(dark), "PAGE": palette.page(dark), "HAIRLINE": palette.hairline(dark),
@@ -105,7 +106,7 @@ def _label(name: str, color: str, size: float | None, count: int) -> dict[str, A
         # vis-network writes below a dot, and its shapes with text inside all differ in size: lift the text instead.
         return {"label": name, "font": {"color": palette.ink_on(color), "size": 12, "strokeWidth": 0,
                                         "vadjust": -(size + 15)}}
-    return {"label": palette.short_name(name)}
+    return {"label": one_line(name, BESIDE)}
 
 
 def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth: np.ndarray | None, dark: bool,
@@ -145,19 +146,19 @@ def _legend(groups: list[int], group_names: Sequence[str] | None, kinds: list[st
     if group_names is not None:
         for group in sorted(set(groups))[:8]:
             items.append(f'<li><i style="background:{palette.group_color(group)}"></i>'
-                         f"{html.escape(_group_name(group, group_names))}</li>")
+                         f"{html_text(_group_name(group, group_names), ALONG)}</li>")
     for kind in kinds:
         style = palette.edge_styles(dark)[kind]
         dash = {"solid": "", "dot": "1 4", "dash": "6 4"}[style.dash]
         items.append(f'<li><svg width="26" height="8" aria-hidden="true"><line x1="1" y1="4" x2="25" y2="4" '
                      f'stroke="{style.color}" stroke-width="2.2" stroke-linecap="round" stroke-dasharray="{dash}"/>'
-                     f"</svg>{html.escape(style.label)}</li>")
+                     f"</svg>{html_text(style.label)}</li>")
     return "".join(items)
 
 
 def _group_name(group: int, group_names: Sequence[str] | None) -> str:
     if group_names is not None and 0 <= group < len(group_names):
-        return str(group_names[group])
+        return one_line(group_names[group], ALONG)
     return f"group {group}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import drawings, pads, parts, spoiled, state
+from dashboard.names import one_line
 from sagvae_core.errors import SagvaeError
 
 SIDE = 28  # of MNIST's and Fashion-MNIST's pictures
@@ -30,7 +31,7 @@ def choose() -> tuple[bytes, ...]:
                 try:
                     uploaded.append(spoiled.own_picture(drawings.read_upload(file, inverted, SIDE)))
                 except SagvaeError as error:
-                    st.error(f"{parts.plain(file.name)}: {error}", icon=":material/error:")
+                    parts.complain(f"{one_line(file.name)}: {error}")
             st.button("Remove the kept drawings", on_click=state.put, args=(state.OWN, []), disabled=not kept,
                       icon=":material/delete:")
     now = [] if drawn is None else [spoiled.own_picture(drawn)]

@@ -7,10 +7,11 @@ again for print and for everybody whom colours don't reach.
 
 from __future__ import annotations
 
-import html
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from dashboard.names import plotly_text
 
 ACCENT = "#0E7490"
 ACCENT_DARK = "#4CC3DB"
@@ -161,13 +162,3 @@ def colorbar_title(text: str) -> dict[str, Any]:
     """The annotation behind the bar. Plotly's own title stands before a flat bar and is cut off at the page's edge."""
     return {"text": plotly_text(text), "xref": "paper", "x": 0, "xanchor": "left", "xshift": _BAR + 6,
             "yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 18, "showarrow": False, "font": {"size": 13}}
-
-
-def short_name(name: str, limit: int = 18) -> str:
-    """A name that fits beside a node; the hover has all of it."""
-    return name if len(name) <= limit else name[:limit - 1] + "…"
-
-
-def plotly_text(text: object) -> str:
-    """A name as Plotly shall write it: Plotly reads a little HTML, links included, and names may be a stranger's."""
-    return html.escape(str(text), quote=False)

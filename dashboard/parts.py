@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
 
 from dashboard import resources, state
+from dashboard.names import SENTENCE, plain
 from dashboard.resources import RunInfo
 from sagvae_core.errors import SagvaeError
 
+_PROBLEMS = 3  # runs that cannot be read, each with its sentence: a page is still about the others
 METRICS = {
     "mse_clean": ("Error (MSE)", "{:.4f}", "Mean squared difference to the clean rows, on rows never trained on. Lower "
                   "is better."),
@@ -39,7 +40,12 @@ def guard() -> Iterator[None]:
     try:
         yield
     except SagvaeError as error:
-        st.error(str(error), icon=":material/error:")
+        complain(error)
+
+
+def complain(error: object) -> None:
+    """An error as a box. Its words may quote a file: they are shown letter by letter."""
+    st.error(plain(error, SENTENCE), icon=":material/error:")
 
 
 def heading(title: str, sentence: str) -> None:
@@ -63,16 +69,13 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def plain(text: object) -> str:
-    """A text from a file as Markdown shall write it: letter by letter."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>:$~])", r"\\\1", str(text))
-
-
 def readable_runs() -> list[RunInfo]:
-    """All runs that can be read, with a warning for each that can't."""
+    """All runs that can be read, with a warning for each that can't; for many of them one that says how many."""
     infos, problems = resources.run_infos()
-    for problem in problems:
-        st.warning(f"A run cannot be read. {problem}", icon=":material/warning:")
+    for problem in problems[:_PROBLEMS]:
+        st.warning(f"A run cannot be read. {plain(problem, SENTENCE)}", icon=":material/warning:")
+    if len(problems) > _PROBLEMS:
+        st.warning(f"{len(problems) - _PROBLEMS} more runs cannot be read.", icon=":material/warning:")
     return infos
 
 

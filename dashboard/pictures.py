@@ -7,7 +7,6 @@ written here by hand into the page; the browser enlarges it without smoothing.
 from __future__ import annotations
 
 import base64
-import html
 import struct
 import zlib
 from collections.abc import Sequence
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboard import palette
+from dashboard.names import ALONG, html_text
 
 _SMALLER_IS_BETTER = {"mse", "mae", "rmse"}
 _WORDS = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "psnr": "PSNR dB", "ssim": "SSIM"}
-_USUAL, _LARGE = "font-size:14px;line-height:17px", "font-size:20px;line-height:24px"  # of a row's label
+_USUAL, _LARGE = (14, 17), (20, 24)  # size and line height of a row's label, in CSS pixels
 _DIGITS = {"psnr": 1, "mse": 4, "ssim": 3}
 
 
@@ -94,7 +94,7 @@ def comparison_grid(rows: Sequence[Row], image_shape: tuple[int, int], dark: boo
     stacks = [stack / max(largest, 0.25) if row.errors else stack for row, stack in zip(rows, stacks)]
     body = []
     if column_labels is not None:
-        cells = "".join(f'<div role="columnheader" class="sv-col">{html.escape(str(label))}</div>'
+        cells = "".join(f'<div role="columnheader" class="sv-col">{html_text(label, ALONG)}</div>'
                         for label in column_labels)
         body.append(f'<div role="row" class="sv-row"><div role="columnheader"></div>{cells}</div>')
     for row, stack in zip(rows, stacks):
@@ -122,7 +122,7 @@ def picture_strip(images: np.ndarray, image_shape: tuple[int, int], labels: Sequ
         raise ValueError(f"labels must have one entry for each of the {len(stack)} pictures, got {len(labels)}.")
     figures = []
     for index, image in enumerate(stack):
-        text = f"picture {index + 1}" if labels is None else html.escape(str(labels[index]))
+        text = f"picture {index + 1}" if labels is None else html_text(labels[index], ALONG)
         caption = "" if labels is None else f"<figcaption>{text}</figcaption>"
         figures.append(f'<figure class="sv-pic"><img class="sv-img" alt="{text}" '
                        f'src="{png_data_uri(image, errors, dark)}">{caption}</figure>')
@@ -132,7 +132,7 @@ def picture_strip(images: np.ndarray, image_shape: tuple[int, int], labels: Sequ
 def _cell(row: Row, image: np.ndarray, column: int, best: dict[tuple[int, str], float], dark: bool) -> str:
     scores = {} if row.scores is None else row.scores[column]
     spoken = "".join(f", {_WORDS.get(key, key)} {shown_number(key, value)}" for key, value in scores.items())
-    alt = html.escape(f"{row.spoken or row.label}, picture {column + 1}{spoken}")
+    alt = f"{html_text(row.spoken or row.label)}, picture {column + 1}{html_text(spoken)}"
     lines = []
     for key, value in scores.items():
         wins = row.competes and (column, key) in best and bool(np.isclose(value, best[column, key], rtol=1e-9, atol=0))
@@ -144,10 +144,10 @@ def _cell(row: Row, image: np.ndarray, column: int, best: dict[tuple[int, str], 
 
 def _row_header(row: Row) -> str:
     """The label beside the picture, and beside each line of numbers what it counts."""
-    sub = f'<small class="sv-sub">{html.escape(row.sublabel)}</small>' if row.sublabel else ""
+    sub = f'<small class="sv-sub">{html_text(row.sublabel)}</small>' if row.sublabel else ""
     keys = list(row.scores[0]) if row.scores else []
-    units = "".join(f'<span class="sv-key">{html.escape(_WORDS.get(key, key))}</span>' for key in keys)
-    return (f'<div role="rowheader" class="sv-head"><div class="sv-label"><span>{html.escape(row.label)}</span>{sub}'
+    units = "".join(f'<span class="sv-key">{html_text(_WORDS.get(key, key), ALONG)}</span>' for key in keys)
+    return (f'<div role="rowheader" class="sv-head"><div class="sv-label"><span>{html_text(row.label)}</span>{sub}'
             f"</div>{units}</div>")
 
 
@@ -196,7 +196,9 @@ def _style(image_shape: tuple[int, int], size: int, dark: bool, large: bool = Fa
     """The style sheet. Text takes the page's own colour, so only accent and hairline depend on ``dark``."""
     height, width = image_shape
     longest = max(height, width)
-    picture = f"width:{round(size * width / longest)}px;height:{round(size * height / longest)}px"
+    tall = round(size * height / longest)
+    picture = f"width:{round(size * width / longest)}px;height:{tall}px"
+    letters, line = _LARGE if large else _USUAL
     return (
         "<style>"
         ".sv-scroll{overflow-x:auto;padding-bottom:4px}"
@@ -206,16 +208,19 @@ def _style(image_shape: tuple[int, int], size: int, dark: bool, large: bool = Fa
         "margin-bottom:10px}"
         ".sv-head,.sv-cell{display:flex;flex-direction:column;align-items:flex-end}"
         ".sv-cell{align-items:center}"
-        f".sv-label{{height:{round(size * height / longest) + 3}px;display:flex;flex-direction:column;"
-        f"justify-content:center;align-self:flex-start;overflow-wrap:anywhere;{_LARGE if large else _USUAL}}}"
+        f".sv-label{{height:{tall + 3}px;display:flex;flex-direction:column;justify-content:center;"
+        f"align-self:flex-start;overflow-wrap:anywhere;font-size:{letters}px;line-height:{line}px}}"
+        # A long name ends with an ellipsis where the picture beside it does.
+        f".sv-label span{{display:-webkit-box;-webkit-box-orient:vertical;overflow:hidden;flex:none;"
+        f"-webkit-line-clamp:{max(1, (tall + 3) // line)}}}"
         ".sv-sub{font-size:12px;opacity:.68}"
         ".sv-key{opacity:.68;padding-right:4px}"
         ".sv-num{font-variant-numeric:tabular-nums;opacity:.85}"
         f".sv-best{{font-weight:700;color:{palette.accent(dark)};opacity:1}}"
-        ".sv-col{text-align:center;opacity:.68}"
+        ".sv-col{text-align:center;opacity:.68;overflow-wrap:anywhere}"
         f".sv-img{{{picture};image-rendering:pixelated;display:block;border-radius:2px;margin-bottom:3px;"
         f"outline:1px solid {palette.hairline(dark)};outline-offset:0}}"
         ".sv-strip{display:flex;flex-wrap:wrap;gap:8px}"
         ".sv-pic{margin:0;font-size:12px;line-height:16px;text-align:center}"
-        ".sv-pic figcaption{opacity:.68}"
+        ".sv-pic figcaption{opacity:.68;overflow-wrap:anywhere}"
         "</style>")

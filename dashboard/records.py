@@ -13,12 +13,15 @@ from dashboard import network
 from dashboard.evidence import Record
 from dashboard.evidence_edges import Found
 from dashboard.evidence_edges import square as as_square
+from dashboard.names import cell
 from sagvae_core.data import load_dataset
 from sagvae_core.errors import expected
 from sagvae_core.runs import shipped_folder
 from sagvae_core.studies.reading import read_edges, read_record
 from sagvae_core.studies.record import pairs
 
+_TEXTS = ("task", "method", "setting", "metric")
+_LONGEST = 120  # characters of such a text; those of our own studies have at most 60
 Edges = dict[tuple[str, str, str], Found]
 
 
@@ -50,7 +53,12 @@ def _record(file: str, stamp: int) -> Record:
         if not isinstance(found[key], kind):
             raise expected(f"{key!r} of {Path(file).name}", "as a study writes it", repr(found[key]),
                            "Make the study again.")
-    return found
+    return found | {"rows": [row | {key: _text(row[key]) for key in _TEXTS} for row in found["rows"]]}
+
+
+def _text(value: str) -> str:
+    """A task, method, setting or metric as pages name it; the same for a record and for the edges beside it."""
+    return cell(value, _LONGEST)
 
 
 def edges(name: str) -> Edges:
@@ -68,8 +76,8 @@ def _edges(file: str, stamp: int) -> Edges:
     from safetensors import SafetensorError
 
     try:
-        found = {(cell.task, cell.method, cell.setting): Found(kept.scores, kept.truth, kept.threshold, cell.seed)
-                 for cell, kept in read_edges(file).items()}
+        found = {(_text(of.task), _text(of.method), _text(of.setting)):
+                 Found(kept.scores, kept.truth, kept.threshold, of.seed) for of, kept in read_edges(file).items()}
         for kept in found.values():
             if kept.scores.shape != kept.truth.shape or len(as_square(kept.scores)) < 2:
                 raise ValueError("scores and truth of different lengths")

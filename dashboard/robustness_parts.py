@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled, waiting
+from dashboard.names import SENTENCE, plain
 from dashboard.resources import RunInfo
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import PSNR_CAP
@@ -97,9 +98,9 @@ def averages(answers: Sequence[Answer | RunInfo], means: Sequence[dict[str, floa
     over = "…" if count is None else count
     for place, (answer, column) in enumerate(zip(answers, st.columns(len(answers)), strict=True)):
         value, delta, colour, words = _tile(answer, means[place], means[0]) if means else ("…", "…", "off", "…")
+        label = plain(answer.title if isinstance(answer, Answer) else answer.short, SENTENCE)
         with column:
-            st.metric(answer.title if isinstance(answer, Answer) else answer.short, value, delta, delta_color=colour,
-                      delta_arrow="off" if colour == "off" else "auto",
+            st.metric(label, value, delta, delta_color=colour, delta_arrow="off" if colour == "off" else "auto",
                       help=f"PSNR averaged over the same {over} held-out images whatever is shown below, and "
                            "the difference to the perturbed input.")
             st.caption(words)
@@ -150,7 +151,7 @@ def sweep(damage: PerturbationConfig, answers: Sequence[Answer], count: int, sha
             values = []
             for step in steps:
                 done = (len(lines) * STEPS + len(values)) / (len(answers) * STEPS)
-                st.progress(done, f"{answer.title}: {words} {damage_controls.strength(step):g}")
+                st.progress(done, f"{plain(answer.title)}: {words} {damage_controls.strength(step):g}")
                 values.append([spoiled.mean_scores(answer.key, step, draw, count, answer.repaired,
                                                    waiting.give_way)[metric] for draw in range(DRAWS)])
             lines.append(figures_robustness.Line(answer.title, values, answer.ours, not answer.repaired))

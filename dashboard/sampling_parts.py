@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import figures_evidence, figures_robustness, palette, parts, records, resources, sampled
+from dashboard import figures_evidence, figures_robustness, parts, records, resources, sampled
 from dashboard.evidence import Record
 from dashboard.figures_robustness import Line
+from dashboard.names import SENTENCE, one_line, plain
 from dashboard.resources import RunInfo
 from sagvae_core.data import DATASETS
 from sagvae_core.presets import MODELS
@@ -58,7 +59,7 @@ def judged(dataset: str, roles: Sequence[str], sampler: str, corrupted: int) -> 
     said = ("The classifier has seen clean pictures alone, so speckle misleads it: see what a median filter leaves of "
             "the difference. ") if found["_filtered"] else ""
     st.caption(f"{said}Mean and standard deviation over {len(record['seeds'])} seeds of `sagvae study sampling`, "
-               "shipped models, noise from 0 to 1; the dashed line is the slider.", help=parts.plain(NOTES[0]))
+               "shipped models, noise from 0 to 1; the dashed line is the slider.", help=plain(NOTES[0], SENTENCE))
 
 
 def _lines(record: Record | None, task: str, metric: str, roles: Sequence[str]) -> list[tuple[list[int], Line]]:
@@ -84,11 +85,11 @@ def signals(members: Sequence[RunInfo], pattern: int, seed: int) -> None:
         rows = [("held-out rows", sampled.held_out(lead.key, pattern, SIGNALS, seed), nodes.truth.astype(float))]
         for info in members:
             latent = resources.run_config(info.key).model.latent.replace("_", " ")
-            rows.append((latent if info.shipped else palette.short_name(info.name, 14),
+            rows.append((latent if info.shipped else one_line(info.name, 14),
                          sampled.signals(info.key, pattern, SIGNALS, seed), resources.edge_posterior(info.key)))
     st.plotly_chart(figures_evidence.figure_three(rows, nodes.groups, parts.is_dark()), key="signals",
                     config={"displayModeBar": False}, alt="Positions drawn from each karate model, below held-out ones")
     st.caption("Figure 3 of the paper. Top: rows of the data that no model was trained on, with the true links. Below: "
                "rows that nobody observed, with the links each model has learned; z is drawn from N(0, I), the same "
-               f"noise for every model, and what is decoded is a deviation from the mean of {name}. One colour for "
-               "each of the two clubs; every panel has its own scale.")
+               f"noise for every model, and what is decoded is a deviation from the mean of {plain(name)}. One colour "
+               "for each of the two clubs; every panel has its own scale.")

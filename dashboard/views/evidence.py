@@ -16,6 +16,7 @@ from dashboard import (
 from dashboard import evidence_tables as tables
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
 from dashboard.figures_evidence import Curve
+from dashboard.names import plain
 from sagvae_core.errors import SagvaeError
 
 DARK = parts.is_dark()
@@ -30,8 +31,8 @@ def choose_told(record: Record, task: str | None = None) -> str | None:
     options = evidence.knowledge(record, task)
     if len(options) < 2:
         return options[0] if options else None
-    return parts.one_of("What the methods are told", options, state.TOLD, format_func=str.capitalize,
-                        bind="query-params",
+    return parts.one_of("What the methods are told", options, state.TOLD, bind="query-params",
+                        format_func=lambda told: plain(told.capitalize()),
                         help="The number of edges, given to all methods or to none. The paper gives it to its own.")
 
 
@@ -87,7 +88,7 @@ def by_task(name: str, record: Record) -> None:
             told = choose_told(record, task)
     rows = evidence.lines(record, task, told)
     table(name, tables.detail(rows, DARK), [line.label for line in rows])
-    said = [f"Mean ± standard deviation over the runs of “{parts.plain(task)}”."]
+    said = [f"Mean ± standard deviation over the runs of “{plain(task)}”."]
     if everything := next((line.values["all_edges_f1"] for line in rows if "all_edges_f1" in line.values), None):
         said.append(f"Calling every pair an edge would have an F1 of {everything[0]:.3f}.")
     if told and not any(line.paper for line in rows) and any(
@@ -119,7 +120,7 @@ def suite(name: str, record: Record) -> None:
                   if metric.startswith("regret_") and not metric.endswith("_worst")] if alone else []
         if losses:
             lost = parts.one_of("What is lost", losses, "lost",
-                                format_func=lambda metric: tables.title(metric).removesuffix(" lost"))
+                                format_func=lambda metric: plain(tables.title(metric).removesuffix(" lost")))
     if losses:
         points = evidence.losses(record, lost, told, size)
         mean = evidence.mean_value(points)
@@ -154,7 +155,7 @@ def suite(name: str, record: Record) -> None:
     rows = evidence.lines(record, task, told)
     if tried := [line for line in rows if line.method.startswith("tried: ")]:
         st.caption("AP of changes to SAG-VAE that were tried on this task and not kept: " + ", ".join(
-            f"{line.label.removeprefix('Tried: ')} {evidence.text(line.values['average_precision'])}"
+            f"{plain(line.label.removeprefix('Tried: '))} {evidence.text(line.values['average_precision'])}"
             for line in tried) + ".")
     curves_and_graph(name, record, task, [line for line in rows if line.kind in kinds])
 
@@ -167,7 +168,7 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
             truth = next(iter(kept.values())).truth
             places, club = records.layout(truth.tobytes()), records.club(truth.tobytes())
     if not kept:
-        near = [f"“{parts.plain(other)}”" for other in drawn_tasks(name, record)
+        near = [f"“{plain(other)}”" for other in drawn_tasks(name, record)
                 if other.split(",")[0] == task.split(",")[0]]
         st.caption("No single edges were kept of this task" + (f", but of {', '.join(near)}." if near else "."))
         return

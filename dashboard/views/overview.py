@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import figures, parts, pictures, resources, spoiled
+from dashboard.names import plain
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.presets import MODELS
 
@@ -34,8 +35,8 @@ def relation_panel() -> None:
     for column, name in zip(st.columns(3), shown, strict=False):
         with column:
             parts.metric(name, info.metrics[name])
-    st.caption(f"{nodes.title}: {len(posterior)} features; every line is a relation, probability above ½, that the "
-               "model found from the features alone. Numbers are on rows it never saw.")
+    st.caption(f"{plain(nodes.title)}: {len(posterior)} features; every line is a relation, probability above ½, that "
+               "the model found from the features alone. Numbers are on rows it never saw.")
 
 
 def repair_panel() -> None:
@@ -64,9 +65,9 @@ def repair_panel() -> None:
              for role, answer, mean in zip(pair, answers, means, strict=True)]
     rows.append(pictures.Row("Original", spoiled.clean(first, shown), sublabel="never trained on"))
     st.html(pictures.comparison_grid(rows, shape, dark=DARK, size=66))
-    st.caption(f"{resources.dataset(first).title}. Both models were trained on noisy images only; neither ever saw a "
-               f"clean one. SSIM is the similarity to the original, averaged over {spoiled.BATCH} held-out images "
-               f"(the noisy ones have {untouched['ssim']:.2f}).")
+    st.caption(f"{plain(resources.dataset(first).title)}. Both models were trained on noisy images only; neither ever "
+               f"saw a clean one. SSIM is the similarity to the original, averaged over {spoiled.BATCH} held-out "
+               f"images (the noisy ones have {untouched['ssim']:.2f}).")
 
 
 parts.heading("Which features belong together?",

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import figures, network, parts, resources, state
+from dashboard.names import plain
 from dashboard.resources import RunInfo
 
 DARK = parts.is_dark()
@@ -158,7 +159,7 @@ def positions(info: RunInfo, posterior: np.ndarray, threshold: float) -> None:
                            drawn.titles, drawn.unseen, dark=DARK), key="figure_one", config={"displayModeBar": False},
         alt="Ground truth, reconstructed positions, and reconstructed positions with learned links, by pattern")
     st.caption("Figure 1 of the paper. Top: the truth. Middle: positions reconstructed, true links. Bottom: both "
-               f"from the model. {drawn.titles[drawn.unseen].capitalize()} was never seen in training.")
+               f"from the model. {plain(drawn.titles[drawn.unseen].capitalize())} was never seen in training.")
 
 
 parts.heading("Relations", "What belongs together, and how sure the model is. Move the threshold; every view follows.")

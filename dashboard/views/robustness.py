@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import damage_controls, own_pictures, parts, pictures, resources, spoiled, state, waiting
 from dashboard import robustness_parts as below
+from dashboard.names import SENTENCE, plain
 from dashboard.resources import RunInfo
 from dashboard.robustness_parts import Answer
 from dashboard.spoiled import Shown
@@ -124,7 +125,7 @@ def choose_models(name: str, members: list[RunInfo], kind: str, present: bool,
     with st.container(key="lab_models"):  # what was picked for masks is not what was picked for noise
         picked = st.pills("Models", [info.name for info in members], selection_mode="multi",
                           default=_usual(members, family), key=f"models_{family}",
-                          format_func={info.name: info.short for info in members}.get)
+                          format_func={info.name: plain(info.short, SENTENCE) for info in members}.get)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button("Another draw", on_click=state.add, args=(state.DRAW, 1), icon=":material/casino:", shortcut="N",
                   help="New damage on the same images.")

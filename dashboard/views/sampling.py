@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import parts, pictures, resources, sampled, sampling_parts, state
+from dashboard.names import SENTENCE, plain
 from dashboard.resources import RunInfo
 from dashboard.sampled import Draw
 from sagvae_core.data import DATASETS
@@ -77,7 +78,8 @@ def lab(name: str, members: list[RunInfo]) -> None:
                             help="From 0 to 1 as for the pixels of the paper, or from a model's lowest to its highest "
                                  "code, which treats models whose codes differ in scale alike.") == "over the codes"
         picked = st.pills("Models", [info.name for info in members], selection_mode="multi", default=_usual(members),
-                          format_func={info.name: info.short for info in members}.get, key=f"drawn_{name}",
+                          key=f"drawn_{name}",
+                          format_func={info.name: plain(info.short, SENTENCE) for info in members}.get,
                           help="Models with a latent code. The paper's pair is SAG-VAE and the VAE without a graph.")
     chosen = [info for info in members if info.name in picked]
     if not chosen:
@@ -163,7 +165,7 @@ def signals(members: list[RunInfo]) -> None:
     """Figure 3 of the paper: no pictures, but positions."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         patterns = list(resources.dataset(members[0].key).class_names[:-1])  # of the last one there is no training row
-        pattern = parts.one_of("Pattern", patterns, "pattern", bind="query-params",
+        pattern = parts.one_of("Pattern", patterns, "pattern", format_func=plain, bind="query-params",
                                help="The positions of the club's members follow one of these patterns; the models were "
                                     "trained on the deviations from each.")
         seed = seed_controls()

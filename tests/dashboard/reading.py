@@ -23,6 +23,16 @@ def words(app) -> str:
     return "\n".join(str(element.value) for group in groups for element in group)
 
 
+def errors(app) -> str:
+    """What the page says in red, as a reader sees it: letter by letter, where Markdown has escapes."""
+    return unescaped("\n".join(element.value for element in app.error))
+
+
+def unescaped(markdown: str) -> str:
+    """A text that :func:`dashboard.names.plain` has escaped."""
+    return re.sub(r"\\(.)", r"\1", markdown.replace("\u2060", ""))
+
+
 def sound(app) -> None:
     """No exception on the page, not even one that Streamlit has put into a box."""
     assert not app.exception, [element.message for element in app.exception]

@@ -211,8 +211,8 @@ def test_curves_of_ours_lie_on_top_in_the_accent(dark):
 
 
 def test_dots_stand_on_the_line_of_their_task():
-    points = [evidence.Dot("a", "40 nodes", 0.1, 0.02, ""), evidence.Dot("b", "40 nodes", 0.2, None, ""),
-              evidence.Dot("b", "100 nodes", -0.1, 0.01, "")]
+    points = [evidence.Dot("a", "40 nodes", 0.1, 0.02), evidence.Dot("b", "40 nodes", 0.2, None),
+              evidence.Dot("b", "100 nodes", -0.1, 0.01)]
     figure = figures_evidence.dots(points, "lost", mean=0.07, worst=True)
     assert [list(trace.x) for trace in figure.data] == [[0.1, 0.2], [-0.1]]
     assert [np.round(trace.y).tolist() for trace in figure.data] == [[0, 1], [1]]

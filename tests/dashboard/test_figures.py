@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard import figures, network, palette
+from dashboard.names import ALONG, plotly_text
 
 RNG = np.random.default_rng(0)
 HOSTILE = "<a href='https://evil.example'>x</a>"
@@ -27,8 +28,8 @@ def test_heatmap_shows_whole_per_cents_in_the_asked_order():
     heat = figure.data[0]
     assert heat.z.dtype == np.uint8
     assert heat.z.tolist() == [[0, 20, 50], [20, 0, 90], [50, 90, 0]]
-    assert list(figure.layout.xaxis.ticktext) == ["c", "a", palette.plotly_text(HOSTILE)]
-    assert "<" not in palette.plotly_text(HOSTILE)
+    assert list(figure.layout.xaxis.ticktext) == ["c", "a", plotly_text(HOSTILE, ALONG)]
+    assert "<" not in plotly_text(HOSTILE)
     assert "%{z} %" in heat.hovertemplate
     assert figure.layout.yaxis.scaleanchor == "x"
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]

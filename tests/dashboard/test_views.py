@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from reading import metric, picture_rows, sound, words
+from reading import errors, metric, picture_rows, sound, words
 
 from sagvae_core import load_dataset
 from sagvae_core.checkpoint import build_model, read_json, read_tensors, save_model, write_json, write_tensors
 from sagvae_core.data import DATASETS, dataset_available
 from sagvae_core.metrics import edge_scores
-from sagvae_core.presets import MODELS, run_config
-from sagvae_core.runs import Run, Status, process_started, shipped_folder
+from sagvae_core.presets import run_config
+from sagvae_core.run_status import Status
+from sagvae_core.runs import Run, shipped_folder
 
 PAGES_OF_RUNS = ("overview", "relations", "robustness", "train")
 PAGES = (*PAGES_OF_RUNS, "evidence")
@@ -295,159 +294,6 @@ def test_errors_on_demand(open_page):
     assert [row for row in after if row in before] == before, "the other rows stay as they were"
 
 
-# ---------------------------------------------------------------------------------------------------- train
-
-def start_button(app):
-    return next(button for button in app.button if button.label == "Start training")
-
-
-@pytest.fixture
-def no_process(monkeypatch):
-    """Starting makes the run's folder and remembers it, but no process."""
-    from dashboard import jobs
-
-    started = []
-    monkeypatch.setattr(jobs, "resume", started.append)
-    return started
-
-
-@pytest.mark.parametrize(("line", "says"), [
-    ("model.hidden", "must be NAME=VALUE, got 'model.hidden'"),
-    ("model.hiden=[8]", "'model.hiden' is not a setting"),
-    ("model.hidden=8", "model.hidden must be a list, got 8"),
-    ("model.hidden=[0]", "model.hidden must be widths of at least 1"),
-    ("train.batch_size=many", "train.batch_size must be of type int, got 'many'"),
-    ("train.stages.7.epochs=3", "is not a setting"),
-])
-def test_bad_settings_get_a_sentence_and_no_start(open_page, line, says):
-    app = open_page("train")
-    app.text_area(key="new_settings").set_value(line).run()
-    sound(app)
-    assert says in "\n".join(element.value for element in app.error)
-    assert start_button(app).disabled
-
-
-@pytest.mark.parametrize("name", ["../up", "", "a b", ".hidden", "<img src=x>"])
-def test_bad_names_get_a_sentence_and_no_start(open_page, name):
-    app = open_page("train")
-    app.text_input[0].set_value(name).run()
-    sound(app)
-    assert "run name must be" in "\n".join(element.value for element in app.error)
-    assert start_button(app).disabled
-
-
-def test_starting_makes_the_run_that_was_asked_for(open_page, no_process, runs_folder):
-    app = open_page("train")
-    app.selectbox(key="new_model").set_value("identity").run()
-    app.number_input(key="epochs_digits").set_value(4)
-    app.text_area(key="new_settings").set_value("model.hidden=[3]\n\ntrain.batch_size = 32")
-    app.number_input(key="rows_digits").set_value(200)
-    app.slider(key="new_noise_digits").set_value(5)
-    app.number_input(key="new_seed").set_value(11)
-    app.text_input[0].set_value("mine").run()
-    start_button(app).click().run()
-    sound(app)
-    assert [run.name for run in no_process] == ["mine"]
-    config = Run(runs_folder / "mine").config
-    assert (config.role, config.model.graph, config.model.hidden) == ("identity", "identity", (3,))
-    assert (config.train.total_epochs, config.train.batch_size, config.train.seed) == (4, 32, 11)
-    assert (config.data.train_rows, config.data.perturbation.pixels) == (200, 5)
-    assert app.selectbox(key="watch").value == "mine"
-
-
-def test_a_name_that_is_taken_gets_a_sentence(open_page, no_process, runs_folder):
-    Run.create(runs_folder, "mine", run_config("digits"))
-    before = {path: path.read_bytes() for path in (runs_folder / "mine").iterdir()}
-    app = open_page("train")
-    app.text_input[0].set_value("mine").run()
-    button = start_button(app)
-    if not button.disabled:
-        button.click().run()
-    sound(app)
-    assert "run name must be new, got 'mine'" in words(app)
-    assert not no_process
-    assert before == {path: path.read_bytes() for path in (runs_folder / "mine").iterdir()}
-
-
-def test_the_proposed_name_is_free(open_page, no_process, runs_folder):
-    app = open_page("train")
-    first = app.text_input[0].value
-    start_button(app).click().run()
-    sound(app)
-    assert (runs_folder / first).is_dir()
-    assert app.text_input[0].value != first
-
-
-def test_one_training_at_a_time(open_page, runs_folder):
-    run = Run.create(runs_folder, "busy", run_config("digits"))
-    run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid()), step=3,
-                            total_steps=10, epoch=1, total_epochs=4, eta_seconds=7.0, device="CPU"))
-    app = open_page("train")
-    sound(app)
-    assert start_button(app).disabled
-    assert "busy is training" in words(app)
-    progress = app.get("progress")
-    assert progress and progress[0].value == 30
-    next(button for button in app.button if button.label == "Stop").click().run()
-    assert run.stop_requested()
-
-
-def test_a_run_that_is_about_to_train_is_not_started_twice(open_page, runs_folder):
-    run = Run.create(runs_folder, "mine", run_config("digits"))
-    run.write_status(Status(state="queued", pid=os.getpid(), pid_started=process_started(os.getpid())))
-    app = open_page("train")
-    sound(app)
-    assert start_button(app).disabled
-    assert all(button.disabled for button in app.button if button.label == "Go on")
-
-
-@pytest.mark.parametrize("state", ["queued", "stopped", "failed", "interrupted"])
-def test_an_unfinished_run_can_go_on(open_page, no_process, runs_folder, state):
-    run = Run.create(runs_folder, "mine", run_config("digits"))
-    error = "train.batch_size must be smaller, got 7." if state == "failed" else None
-    run.write_status(Status(state=state, error=error))
-    app = open_page("train")
-    sound(app)
-    assert state in words(app)
-    if state == "failed":
-        assert "got 7." in words(app)
-    next(button for button in app.button if button.label == "Go on").click().run()
-    assert [job.name for job in no_process] == ["mine"]
-
-
-def test_a_finished_run_shows_its_metrics_and_curves(open_page, copy_run):
-    folder = copy_run("karate-sagvae", "mine")
-    percent = torch.eye(34, dtype=torch.uint8)
-    Run(folder).write_snapshot({"edge_percent": percent, "inputs": torch.zeros(1, 34, 2),
-                                "clean": torch.ones(1, 34, 2), "reconstruction": torch.ones(1, 34, 2) / 2})
-    app = open_page("train")
-    sound(app)
-    assert metric(app, "F1") > 0.9
-    assert plot(app, "curves")
-    assert plot(app, "live_matrix")
-
-
-def test_a_run_is_deleted_for_good(open_page, copy_run, runs_folder):
-    copy_run("digits-sagvae", "mine")
-    copy_run("digits-sagvae", "other")
-    app = open_page("train", watch="mine")
-    next(button for button in app.button if button.label.startswith("Delete")).click().run()
-    sound(app)
-    assert [path.name for path in runs_folder.iterdir()] == ["other"]
-
-
-@pytest.mark.parametrize("dataset", sorted(DATASETS))
-def test_every_recipe_makes_a_valid_form(open_page, dataset):
-    app = open_page("train")
-    app.selectbox(key="new_data").set_value(dataset).run()
-    sound(app)
-    for model in MODELS if dataset != "karate" else ("sagvae", "identity"):
-        app.selectbox(key="new_model").set_value(model).run()
-        sound(app)
-        assert not app.error
-        assert not start_button(app).disabled
-
-
 # ---------------------------------------------------------------------------------------------------- broken runs
 
 def broken_json(folder: Path) -> None:
@@ -502,7 +348,7 @@ def test_an_unreadable_run_gets_a_sentence_and_the_others_stay(open_page, copy_r
     elif page == "robustness":
         assert picture_rows(app)
     else:
-        assert not start_button(app).disabled
+        assert not next(button for button in app.button if button.label == "Start training").disabled
 
 
 @pytest.mark.parametrize("page", ["overview", "relations"])
@@ -512,7 +358,7 @@ def test_an_unloadable_model_gets_a_sentence_and_the_others_stay(open_page, copy
     app = open_page(page, run="spoiled")
     assert app.selectbox(key="run").value == "spoiled"
     sound(app)
-    assert says in "\n".join(element.value for element in app.error)
+    assert says in errors(app)
     app.selectbox(key="run").set_value("karate-sagvae").run()
     sound(app)
     assert not app.error
@@ -527,7 +373,7 @@ def test_an_unloadable_model_on_robustness(open_page, copy_run, spoil):
     pills = app.pills(key="models_digits")
     pills.set_value([*pills.value, "spoiled"]).run()
     sound(app)
-    assert UNLOADABLE[spoil] in "\n".join(element.value for element in app.error)
+    assert UNLOADABLE[spoil] in errors(app)
     assert len(picture_rows(app)) == 4, "the others are compared all the same"
     app.pills(key="models_digits").set_value(["digits-sagvae"]).run()
     sound(app)
@@ -590,7 +436,7 @@ def test_without_mnist_and_network_the_download_says_so(open_page, no_files, mni
     app = open_page("robustness", data="mnist")
     next(button for button in app.button if "Download" in button.label).click().run()
     sound(app)
-    assert "SAGVAE_DATA" in "\n".join(element.value for element in app.error)
+    assert "SAGVAE_DATA" in errors(app)
 
 
 def test_without_mnist_its_graph_can_still_be_explored(open_page, no_files, mnist_run, monkeypatch):
