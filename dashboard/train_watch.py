@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from dashboard import curves, figures, figures_training, jobs, parts, pictures, state
+from dashboard import curves, figures, figures_training, jobs, parts, pictures, resources, state
 from dashboard.names import SENTENCE, one_line, plain
 from sagvae_core.archive import archive_name, export_run
 from sagvae_core.data import DATASETS
@@ -45,7 +45,7 @@ def _where(run: Run, state_before: str) -> None:
         status = run.status
         if status.state != state_before:
             st.rerun()  # begun or ended: buttons and pickers elsewhere on the page are others now
-        columns = st.columns([5, 1, 1, 1], vertical_alignment="center")
+        columns = st.columns([4, 1.25, 1.25, 1.25], vertical_alignment="center")
         columns[0].markdown(f"**{plain(run.name)}** {badge(status)}")
         _buttons(columns[1:], run, status)
         if status.state == "running":
@@ -194,7 +194,11 @@ def _snapshots(run: Run) -> None:
             return
         shape = DATASETS[run.config.data.name].image_shape if run.config.data.name in DATASETS else None
         left, right = st.columns(2, gap="large")
-        if shape is not None:
+        if shape is None:
+            if "edge_percent" in tensors:
+                with right:
+                    _network(run, tensors["edge_percent"].numpy().astype(np.float32) / 100, epoch)
+        else:
             with left:
                 st.caption("Held-out images: as the model sees them, its reconstruction, the original")
                 rows = [pictures.Row(label, tensors[name].flatten(1).numpy()) for label, name in
@@ -206,6 +210,18 @@ def _snapshots(run: Run) -> None:
                 percent = tensors["edge_percent"].numpy().astype(np.float32)
                 st.plotly_chart(figures.adjacency_heatmap(percent / 100, dark=parts.is_dark()), key="live_matrix",
                                 alt=f"Edge probabilities after epoch {epoch}")
+
+
+def _network(run: Run, probabilities: np.ndarray, epoch: int) -> None:
+    """The same graph as nodes and links, which stay where they are from epoch to epoch."""
+    key = f"{run.name}@made-{run.status.created}"  # a run of the same name made later may have other features
+    nodes = resources.nodes(key)
+    if nodes.truth is None:
+        return  # the known graph says where nodes are, as long as there is no learned one
+    st.caption("Links above ½, at the places of the known graph")
+    st.plotly_chart(figures.network_figure(probabilities, 0.5, resources.layout(key), nodes.names, nodes.groups,
+                                           nodes.group_names, dark=parts.is_dark(), height=420),
+                    key="live_network", config={"displayModeBar": False}, alt=f"Links after epoch {epoch}")
 
 
 def _epoch(epochs: list[int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from sagvae_core import __version__, cli_runs
+from sagvae_core import __version__, cli_runs, cli_train
 from sagvae_core import cli as cli_module
 from sagvae_core import runs as runs_module
 from sagvae_core.cli import cli
@@ -72,11 +73,11 @@ def test_train_makes_a_finished_run_and_prints_its_metrics(root, monkeypatch):
 
 
 def test_options_reach_the_configuration(root, monkeypatch):
-    monkeypatch.setattr(cli_module, "execute", lambda run, device, show: Status(state="stopped", epoch=4))
+    monkeypatch.setattr(cli_train, "execute", lambda *_: Status(state="paused", epoch=4, step=50))
     result = call("train", "--dataset", "digits", "--model", "identity", "--run", "mine", "--seed", "3", "--data-seed",
                   "4", "--noise", "5", "--set", "model.activation=tanh")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "Stopped after epoch 4. Go on with `sagvae train --resume mine`.\n"
+    assert result.stdout == "Paused in epoch 5, after step 50. Go on with `sagvae train --resume mine`.\n"
     config = Run(root / "mine").config
     assert (config.train.seed, config.data.seed, config.model.activation) == (3, 4, "tanh")
     assert (config.data.perturbation.kind, config.data.perturbation.pixels) == ("uniform", 5)
@@ -276,11 +277,29 @@ def test_as_a_process_bad_input_is_one_sentence_and_exit_code_two(tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(root, monkeypatch):
-    def interrupted(run, device, show):
-        run.write_status(Status(state="stopped", epoch=2))
+    def interrupted(run, *_):
+        run.write_status(Status(state="interrupted", epoch=1, step=7))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_module, "execute", interrupted)
+    monkeypatch.setattr(cli_train, "execute", interrupted)
     result = call("train", "--dataset", "digits", "--run", "cut", *TINY)
     assert result.exit_code == 0
-    assert "Stopped after epoch 2. Go on with `sagvae train --resume cut`." in result.stdout
+    assert "Interrupted in epoch 2, after step 7. Go on with `sagvae train --resume cut`." in result.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_pauses_after_the_step_and_a_second_ctrl_c_leaves_at_once(root, monkeypatch, number):
+    seen = []
+
+    def train(run, *_):
+        signal.raise_signal(number)
+        seen.append(run.requested())
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return Status(state="paused")
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(cli_train, "execute", train)
+    assert call("train", "--dataset", "digits", "--run", "cut", *TINY).exit_code == 0
+    assert seen == ["pause"]
+    assert signal.getsignal(number) is before

@@ -14,7 +14,7 @@ from training_process import REFUSED, small_config, start
 from sagvae_core import experiment
 from sagvae_core.runs import Run
 
-PATIENCE = 120
+PATIENCE = 600  # seconds; a machine may be busy with other things
 
 
 def wait(what, message: str) -> None:
