@@ -82,6 +82,12 @@ def first_on_machine(config: TrainConfig) -> Iterator[None]:
         yield
 
 
+def part_processes() -> None:
+    """Let go of the other processes of a training that is over, so that none misses this one when it ends."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def build_accelerator(config: TrainConfig, log_folder: Path | None = None) -> Any:
     """One Accelerator for ``config``; imported here because Accelerate takes a second to load.
 

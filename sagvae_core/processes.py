@@ -8,7 +8,7 @@ and it gains nothing, since all gradients fit into the first of the parcels (25 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,8 +41,9 @@ class Processes:
         for tensor, part in zip(tensors, sums.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def agree(self, answer: bool) -> bool:
-        """The main process's ``answer``, whatever the others would have said."""
+    def agree(self, ask: Callable[[], bool] | None) -> bool:
+        """What the main process answers when asked; the others are not asked. None answers False."""
+        answer = self.index == 0 and ask is not None and ask()
         if self.alone:
             return answer
         from accelerate.utils import broadcast

@@ -31,11 +31,6 @@ from .schedules import learning_rate, step_generator, temperature_at
 from .tracking import tracked
 
 
-def _rows(split: Any) -> tuple[Tensor, Tensor | None]:
-    """Inputs and clean targets of a :class:`~sagvae_core.data.Split`, or a bare tensor of rows."""
-    return (split, None) if isinstance(split, Tensor) else (split.inputs, split.clean)
-
-
 class Trainer:
     """Fits a model by the ELBO on whatever Accelerate finds: CPU, CUDA or MPS, one process or many.
 
@@ -70,6 +65,8 @@ class Trainer:
         self.objective = Objective(model)
         for stage in config.stages:
             self.objective.check(stage)
+        # Placed and told its precision; not wrapped for many processes, since Processes adds the gradients up.
+        self._prepared = self.accelerator.prepare_model(self.objective, evaluation_mode=True)
 
     @property
     def device(self) -> torch.device:
@@ -101,8 +98,6 @@ class Trainer:
     def _epochs(self, train: Any, validation: Any, redraw: Callable[[int], Any] | None) -> Iterator[dict[str, Any]]:
         inputs, clean = self._place(train)
         held_out = None if validation is None else self._place(validation)
-        # Placed and told its precision; it is not wrapped, since Processes adds the gradients up.
-        prepared = self.accelerator.prepare_model(self.objective, evaluation_mode=True)
         self.processes.take_over(self.model)
         steps_per_epoch = math.ceil(len(inputs) / self.config.batch_size)
         first_epoch = 0
@@ -115,7 +110,7 @@ class Trainer:
                 if redraw is not None and self.epoch > 0:
                     inputs, clean = self._place(redraw(self.epoch))
                 started = time.perf_counter()
-                record = self._run_epoch(prepared, inputs, clean, stage, first_epoch, steps_per_epoch)
+                record = self._run_epoch(inputs, clean, stage, first_epoch, steps_per_epoch)
                 self.epoch += 1
                 if self.epoch == self.config.total_epochs:
                     self._average_graph(inputs)
@@ -125,9 +120,8 @@ class Trainer:
                 record |= {"epoch": self.epoch, "stage": index, "step": self.step,
                            "seconds": time.perf_counter() - started} | describe_model(self.model, self.objective)
                 record = self.processes.agree_on(record)
-                if (self.config.patience is not None and "validation_elbo" in record
-                        and index == len(self.config.stages) - 1):
-                    self.best.note(record["validation_elbo"], self.epoch, self.model)
+                if self.config.patience is not None and index == len(self.config.stages) - 1:
+                    self.best.note(record.get("validation_elbo", -math.inf), self.epoch, self.model)
                 yield record
             first_epoch = last_epoch
         if self.best.weights is not None:
@@ -144,8 +138,8 @@ class Trainer:
 
     # ------------------------------------------------------------------ one epoch
 
-    def _run_epoch(self, prepared: torch.nn.Module, inputs: Tensor, clean: Tensor | None, stage: StageConfig,
-                   first_epoch: int, steps_per_epoch: int) -> dict[str, float]:
+    def _run_epoch(self, inputs: Tensor, clean: Tensor | None, stage: StageConfig, first_epoch: int,
+                   steps_per_epoch: int) -> dict[str, float]:
         """The batches of the present epoch that are not done yet, of a stage that began with ``first_epoch``."""
         config, accelerator, model = self.config, self.accelerator, self.model
         shuffling = step_generator("cpu", config.seed, -1 - self.epoch)
@@ -160,7 +154,7 @@ class Trainer:
 
         if self.batch == 0:
             self.terms.start()
-        prepared.train()
+        self._prepared.train()
         for batch in order.split(config.batch_size)[self.batch:]:
             rate, temperature = schedule(self.step)
             for group in self.optimizer.param_groups:
@@ -169,7 +163,7 @@ class Trainer:
             self._match_density(x)
             generator = step_generator(self.device, config.seed, self.step)
             with accelerator.autocast():
-                loss, terms = prepared(x, clean[batch] if wants_clean else None, temperature, generator, share)
+                loss, terms = self._prepared(x, clean[batch] if wants_clean else None, temperature, generator, share)
             accelerator.backward(loss)
             sums = (len(x) if share is None else share.counted) * terms.means()
             self.processes.add_up([*(p.grad for p in model.parameters() if p.grad is not None), sums])
@@ -184,9 +178,9 @@ class Trainer:
             if self.on_step is not None:
                 self.on_step(Progress(self.step, total_steps, self.epoch, config.total_epochs,
                                       lambda: self.terms.means(stage)))
-            if self.processes.agree(self.should_stop is not None and self.should_stop()):
+            if self.processes.agree(self.should_stop):
                 raise TrainingStopped(f"Stopped in epoch {self.epoch + 1}.")
-        prepared.eval()
+        self._prepared.eval()
         record = self.terms.means(stage)
         if not math.isfinite(record["elbo"]):
             raise SagvaeError(f"The loss was no longer finite in epoch {self.epoch + 1} (expected a number, got "
@@ -225,7 +219,7 @@ class Trainer:
     # ------------------------------------------------------------------ placing, stages, state
 
     def _place(self, split: Any) -> tuple[Tensor, Tensor | None]:
-        inputs, clean = _rows(split)
+        inputs, clean = (split, None) if isinstance(split, Tensor) else (split.inputs, split.clean)
         self.model.check(inputs)
         return inputs.to(self.device), None if clean is None else clean.to(self.device)
 

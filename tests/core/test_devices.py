@@ -91,3 +91,21 @@ def test_a_named_gpu_is_the_one_that_is_used(machine):
     assert devices.build_accelerator(TrainConfig(device="cuda:1")).device == torch.device("cuda:1")
     machine(None)
     assert devices.build_accelerator(TrainConfig(device="auto")).device.type == "cpu"
+
+
+def test_a_launch_that_would_cut_the_model_up_is_refused(machine, monkeypatch):
+    machine(None)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(SagvaeError, match="must be one with a whole model in every process .*, got FSDP"):
+        devices.build_accelerator(TrainConfig())
+
+
+def test_half_precision_needs_a_gpu(machine):
+    machine(None)
+    with pytest.raises(SagvaeError, match="train.precision must be 'no' or 'bf16' on a CPU, got 'fp16'"):
+        devices.build_accelerator(TrainConfig(precision="fp16"))
+
+
+def test_a_single_process_goes_first_and_has_nobody_to_part_from(launched):
+    with devices.first_on_machine(TrainConfig(device="cpu")):
+        devices.part_processes()

@@ -93,6 +93,11 @@ def test_all_stop_when_the_main_process_is_asked_to(together):
     close(tensors_of(alone), load_file(together / "stopped.0.safetensors"), 1e-4)
 
 
+def test_the_first_process_of_a_machine_goes_first(together):
+    assert results(together, 0)["here before"] == []
+    assert all("0.here" in results(together, rank)["here before"] for rank in range(1, PROCESSES))
+
+
 # ---------------------------------------------------------------------- shares
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 8, 128])

@@ -7,6 +7,7 @@ all of them together with the others and writes what this process has got into F
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 
 from sagvae_core.config import CompletionConfig, ModelConfig, ReferenceConfig, StageConfig, TrainConfig
 from sagvae_core.data import Split
+from sagvae_core.devices import first_on_machine, part_processes
 from sagvae_core.generative import GenerativeModel
 from sagvae_core.model import SAGVAE
 from sagvae_core.reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
@@ -117,9 +119,10 @@ def tensors_of(state: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 def main(folder: Path) -> None:
     """Train all cases as one of several processes."""
-    import torch.distributed
-
     results: dict[str, Any] = {}
+    with first_on_machine(config(PLAIN)):
+        results["here before"] = sorted(path.name for path in folder.glob("*.here"))
+        (folder / f"{os.environ['RANK']}.here").touch()
     for name, case in CASES.items():
         records, trainer = trained(case)
         results[name] = records
@@ -130,7 +133,7 @@ def main(folder: Path) -> None:
     save_file(tensors_of(state), folder / f"stopped.{trainer.processes.index}.safetensors")
     results["processes"] = trainer.processes.count
     (folder / f"{trainer.processes.index}.json").write_text(json.dumps(results))
-    torch.distributed.destroy_process_group()
+    part_processes()
 
 
 if __name__ == "__main__":
