@@ -8,31 +8,24 @@ only where a colour has to differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from dashboard import palette
 from dashboard.edges import edge_count, square
 from dashboard.figures_graph import figure_one, network_figure
 from dashboard.figures_pixels import neighbourhood_map, pixel_picker
+from dashboard.figures_training import compare_curves, training_curves
 from dashboard.names import ALONG, NAME, plotly_text
 
-__all__ = ["adjacency_heatmap", "edge_count_curve", "figure_one", "neighbourhood_map", "network_figure",
-           "pixel_picker", "training_curves", "truth_heatmap"]
+__all__ = ["adjacency_heatmap", "compare_curves", "edge_count_curve", "figure_one", "neighbourhood_map",
+           "network_figure", "pixel_picker", "training_curves", "truth_heatmap"]
 
 _NAMED = 60  # nodes up to which the names fit beside a heatmap
 _GRID = 40  # nodes up to which a gap between the cells helps to follow a row
 _KIND_CELLS = 250  # nodes up to which the comparison also carries the per cent for the hover
-
-_TERMS = {
-    "elbo": "ELBO", "log_likelihood": "fit to the data, log p(x | z, A)", "kl_z": "latent code, KL(z)",
-    "kl_graph": "graph, KL(A)", "learning_rate": "learning rate", "temperature": "edge temperature",
-    "density": "edge density",
-}
 
 
 def adjacency_heatmap(probabilities: np.ndarray, order: np.ndarray | None = None, names: Sequence[str] | None = None,
@@ -131,71 +124,6 @@ def edge_count_curve(probabilities: np.ndarray, threshold: float, dark: bool = F
     if logarithmic:
         figure.update_yaxes(type="log", dtick=1, rangemode="normal")
     return figure
-
-
-def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | None = None,
-                    labels: dict[str, str] | None = None, held_out_prefix: str = "validation_", x: str = "epoch",
-                    columns: int | None = None, dark: bool = False, height: int | None = None) -> go.Figure:
-    """One small panel for every term, each with its own unit; training solid, held-out rows dashed.
-
-    Args:
-        records: one dictionary per epoch, as the trainer yields them; a missing or non-finite value leaves a gap.
-        keys: the terms to draw; without it the ELBO and its parts as far as they occur.
-        labels: key -> a person's words, over the built-in ones.
-        held_out_prefix: a record's ``held_out_prefix + key`` is the same term on held-out rows.
-        x: the key of the horizontal axis.
-        columns: panels in a row, by default up to four.
-        dark: the page is dark.
-        height: in pixels, by default by the number of rows.
-    """
-    if keys is None:
-        known = ("elbo", "log_likelihood", "kl_z", "kl_graph")
-        keys = [key for key in known if any(key in record for record in records)] or ["elbo"]
-    columns = columns or min(len(keys), 4)
-    rows = -(-len(keys) // columns)
-    words = _TERMS | (labels or {})
-    figure = make_subplots(rows, columns, horizontal_spacing=0.22 / columns, vertical_spacing=0.3 / rows,
-                           subplot_titles=[plotly_text(words.get(key, key)) for key in keys])
-    figure.update_annotations(font={"size": 13}, yshift=4)
-    steps = [_finite(record.get(x)) for record in records]
-    lines = (("training", "", palette.accent(dark), "solid"), ("held out", held_out_prefix, palette.ink(dark), "dash"))
-    legend_done: set[str] = set()
-    for index, key in enumerate(keys):
-        where = {"row": index // columns + 1, "col": index % columns + 1}
-        for name, prefix, color, dash in lines:
-            values = np.array([_finite(record.get(prefix + key)) for record in records], dtype=float)
-            if np.isnan(values).all() and prefix:
-                continue
-            figure.add_trace(go.Scatter(
-                x=steps, y=values, name=name, legendgroup=name, showlegend=name not in legend_done,
-                mode="lines" if len(records) > 1 else "markers", line={"color": color, "width": 1.8, "dash": dash},
-                connectgaps=True, hovertemplate=f"{name}, {x} %{{x}}: <b>%{{y:.4~g}}</b><extra></extra>"), **where)
-            legend_done.add(name)
-        for step in _stage_starts(records, x):
-            figure.add_vline(x=step, line={"color": palette.hairline(dark), "width": 1}, **where)
-    figure.update_layout(
-        palette.layout_defaults(dark), height=height or 40 + 210 * rows, margin={"l": 0, "r": 8, "t": 32, "b": 0},
-        hovermode="closest",
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": -0.22 / rows, "yanchor": "top"})
-    figure.update_xaxes(nticks=5, tickformat="d", showgrid=False)
-    figure.update_yaxes(nticks=5, showgrid=True, zeroline=False, tickformat="~s")
-    for column in range(1, columns + 1):
-        figure.update_xaxes(title={"text": x, "standoff": 6}, row=rows, col=column)
-    return figure
-
-
-def _stage_starts(records: Sequence[dict[str, Any]], x: str) -> list[float]:
-    """Where a new stage of the recipe begins: a jump of the loss there is no accident."""
-    return [step + 0.5 for before, after in pairwise(records)
-            if before.get("stage", 0) != after.get("stage", 0) and np.isfinite(step := _finite(before.get(x)))]
-
-
-def _finite(value: object) -> float:
-    try:
-        number = float(value) if isinstance(value, (int, float, np.number)) else np.nan
-    except OverflowError:  # a whole number of a thousand digits, which JSON allows
-        return np.nan
-    return number if np.isfinite(number) else np.nan
 
 
 def _gaps(count: int) -> dict[str, int]:

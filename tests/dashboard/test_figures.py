@@ -165,6 +165,24 @@ def test_figure_one_has_three_rows_and_marks_the_unseen_column():
         assert {axis.xaxis.linecolor == palette.accent() for axis in axes} == {column == 2}
 
 
+def test_curves_of_several_runs_have_a_colour_each_and_no_line_without_numbers():
+    runs = {"one": [{"epoch": epoch, "elbo": -epoch, "validation_elbo": -epoch - 1} for epoch in (1, 2, 3)],
+            "<b>two": [{"epoch": 1, "elbo": float("nan")}, {"epoch": 2, "elbo": 5.0}], "none": [{"epoch": 1}]}
+    figure = figures.compare_curves(runs, "elbo", "ELBO")
+    assert [(trace.name, trace.line.dash, list(trace.x)) for trace in figure.data] == [
+        ("one", "solid", [1, 2, 3]), ("one", "dash", [1, 2, 3]), ("&lt;b&gt;two", "solid", [1, 2])]
+    assert len({trace.line.color for trace in figure.data}) == 2
+    assert [trace.showlegend for trace in figure.data] == [True, False, True]
+    assert figure.layout.yaxis.title.text == "ELBO"
+
+
+def test_small_numbers_have_no_unit_and_large_ones_have():
+    def ticks(value: float) -> str:
+        return figures.training_curves([{"epoch": 1, "elbo": value}]).layout.yaxis.tickformat
+
+    assert (ticks(0.4), ticks(-12_000), ticks(float("nan"))) == ("~g", "~s", "~g")
+
+
 def test_training_curves_draw_train_solid_and_held_out_dashed():
     records = [{"epoch": epoch, "stage": epoch // 3, "elbo": -1.0 * epoch, "validation_elbo": -2.0 * epoch, "kl_z": 1.0}
                for epoch in (1, 2, 3)]
