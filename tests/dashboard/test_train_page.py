@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 
@@ -10,10 +11,11 @@ import pytest
 import torch
 from reading import metric, sound, words
 
+from sagvae_core.archive import export_run
 from sagvae_core.data import DATASETS
 from sagvae_core.presets import MODELS, run_config
 from sagvae_core.run_status import Status, process_started
-from sagvae_core.runs import Run
+from sagvae_core.runs import Run, shipped_folder
 
 
 def plot(app, key: str) -> dict:
@@ -223,6 +225,38 @@ def test_a_finished_runs_settings_are_the_start_of_a_new_run(open_page, no_proce
     assert new == dataclasses.replace(old, train=dataclasses.replace(old.train, seed=7))
     assert [job.name for job in no_process] == ["mine-2"]
     assert app.selectbox[0].label == "Data"  # back to recipes
+
+
+def exported(name: str) -> bytes:
+    file = io.BytesIO()
+    export_run(Run(shipped_folder() / name), file)
+    return file.getvalue()
+
+
+def test_a_run_from_a_file_is_there_at_once_under_a_free_name(open_page, runs_folder):
+    app = open_page("train")
+    upload(app, "x.sagvae.zip", exported("digits-identity"))
+    sound(app)
+    assert not app.error
+    assert next(box for box in app.selectbox if box.label == "Run").value == "digits-identity-2"
+    run = Run(runs_folder / "digits-identity-2")
+    assert run.config == Run(shipped_folder() / "digits-identity").config
+    assert run.has_model and run.status.state == "finished"
+    app.run()
+    assert [path.name for path in runs_folder.iterdir()] == ["digits-identity-2"], "read once, not at every run"
+
+
+@pytest.mark.parametrize("spoil", [lambda data: b"no archive", lambda data: data[:len(data) // 2]])
+def test_a_file_that_is_no_run_is_a_sentence_and_leaves_nothing(open_page, runs_folder, spoil):
+    app = open_page("train")
+    upload(app, "x.sagvae.zip", spoil(exported("digits-identity")))
+    sound(app)
+    assert "must be" in errors(app)
+    assert not runs_folder.exists() or not list(runs_folder.iterdir())
+
+
+def upload(app, name: str, data: bytes) -> None:
+    app.file_uploader[0].set_value((name, data, "application/zip")).run()
 
 
 def test_a_run_is_deleted_for_good(open_page, copy_run, runs_folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_process import REFUSED, small_config, start
+from training_process import FULL, REFUSED, small_config, start
 
 from sagvae_core import experiment
 from sagvae_core.runs import Run
@@ -51,9 +51,9 @@ def newest_step(run: Run) -> int:
     return 0 if checkpoint is None else checkpoint["step"]
 
 
-def test_killed_again_and_again_it_ends_where_it_would_have_ended(tmp_path, whole, in_full):
+def test_killed_again_and_again_it_ends_where_it_would_have_ended(tmp_path, whole):
     moments = random.Random(0)
-    kills, in_checkpoint, trainings = 50 if in_full else 6, 0, 0
+    kills, in_checkpoint, trainings = 50 if FULL else 6, 0, 0
     while kills > 0:
         trainings += 1
         run = Run.create(tmp_path, f"killed-{trainings}", small_config())
