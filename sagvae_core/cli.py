@@ -16,6 +16,7 @@ from . import __version__
 from .cli_runs import datasets, runs
 from .cli_studies import study
 from .cli_train import train
+from .devices import is_main_process
 from .errors import SagvaeError, expected
 from .runs import runs_folder
 
@@ -27,6 +28,8 @@ class _Cli(click.Group):
         try:
             return super().invoke(context)
         except SagvaeError as error:
+            if not is_main_process():  # the first of several says it
+                raise SystemExit(2) from None
             raise click.UsageError(str(error)) from None
 
 

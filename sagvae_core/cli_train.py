@@ -14,9 +14,10 @@ from typing import Any
 
 import click
 
+from .config import TRACKERS
 from .config_run import RunConfig
 from .data import DATASETS
-from .devices import is_main_process
+from .devices import is_main_process, part_processes
 from .errors import SagvaeError, expected
 from .experiment import execute
 from .presets import MODELS, run_config
@@ -43,6 +44,8 @@ SHOWN_METRICS = ("mse_clean", "psnr", "ssim", "f1", "average_precision")
 @click.option("--device", help="auto, cpu, cuda or mps. Default: the recipe's, else the best there is.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Any other setting, as model.hidden=[8,8] or train.stages.0.kl_z_weight=0.3. Repeatable.")
+@click.option("--tracker", "trackers", multiple=True, type=click.Choice(TRACKERS),
+              help="Log the curves there too, below the run's folder where it writes files. Repeatable.")
 @click.option("--runs-dir", type=click.Path(path_type=Path), help="Folder of runs. Default: $SAGVAE_RUNS or ./runs.")
 @click.option("--resume", metavar="NAME", help="Go on with an unfinished run; of the other options only --device, "
               "--now and --quiet count.")
@@ -50,7 +53,8 @@ SHOWN_METRICS = ("mse_clean", "psnr", "ssim", "f1", "average_precision")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train(dataset: str, model_name: str, latent: str, name: str | None, epochs: int | None, rows: int | None,
           noise: int | None, block: int | None, seed: int, data_seed: int, device: str | None,
-          settings: tuple[str, ...], runs_dir: Path | None, resume: str | None, now: bool, quiet: bool) -> None:
+          settings: tuple[str, ...], trackers: tuple[str, ...], runs_dir: Path | None, resume: str | None, now: bool,
+          quiet: bool) -> None:
     """Train a model into a run folder; the dashboard shows it while it trains.
 
     One training at a time on a device: others of the same folder of runs wait for their turn. Ctrl-C, or a signal to
@@ -68,6 +72,8 @@ def train(dataset: str, model_name: str, latent: str, name: str | None, epochs: 
         resume_run(find_run(resume, root), device, now, quiet)
         return
     overrides = dict(parse_setting(text, "--set") for text in settings)
+    if trackers:
+        overrides["train.trackers"] = list(trackers)
     if rows is not None:
         overrides["data.train_rows"] = rows
     if noise is not None and block is not None:
@@ -122,6 +128,7 @@ def _train_with_bar(run: Run, device: str | None, now: bool, quiet: bool, config
         try:
             with _pausing_on_signals(run):
                 status = execute(run, device, show, wait, not now, config)
+                part_processes()
         except KeyboardInterrupt:
             status = run.status
     if not is_main_process():

@@ -19,7 +19,7 @@ import torch
 from .checkpoint import build_model, save_model
 from .config_run import RunConfig
 from .data import load_dataset
-from .devices import device_key, is_main_process, launched_processes
+from .devices import device_key, first_on_machine, is_main_process, launched_processes
 from .errors import SagvaeError, expected
 from .evaluation import evaluate, snapshot_of
 from .run_status import Status, own_process
@@ -121,10 +121,11 @@ class _Session:
         status.state = "running"
         if main:
             run.write_status(status)
-        data = load_dataset(self.config.data)
+        with first_on_machine(self.train_config):  # else every process of a launcher would download them
+            data = load_dataset(self.config.data)
         model = build_model(self.config.model, self.train_config.seed)
         trainer = Trainer(model, self.train_config, self._after_step if main else None,
-                          lambda: run.requested() is not None)
+                          lambda: run.requested() is not None, log_folder=run.folder / "logs", log_name=run.name)
         checkpoint = run.read_checkpoint()
         if checkpoint is not None:
             self._go_on_from(checkpoint, trainer)

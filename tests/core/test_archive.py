@@ -10,12 +10,12 @@ import stat
 import struct
 import tracemalloc
 import zipfile
-import zlib
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
+from zip_bombs import forged_zip, zeros
 
 from sagvae_core import archive, archive_members, experiment
 from sagvae_core import runs as runs_module
@@ -354,21 +354,6 @@ def test_encrypted_files_are_refused(finished, root, flag):
 
 # ---------------------------------------------------------------------- sizes
 
-def forged(name: bytes, data: bytes, size: int, crc: int = 0) -> bytes:
-    """A zip file with one deflated member that says of itself what we want."""
-    shared = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, crc, len(data), size, len(name), 0)
-    local = b"PK\x03\x04" + shared + name + data
-    entry = b"PK\x01\x02" + struct.pack("<H", 20) + shared + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
-    return local + entry + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(entry), len(local), 0)
-
-
-def zeros(mebibytes: int) -> bytes:
-    """So many MiB of zeros, deflated a thousand to one: one flushed block, again and again."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    return block * mebibytes + packer.flush()
-
-
 @pytest.mark.parametrize(("name", "limits", "words"), [
     ("config.json", {"settings": 10**6}, "config.json in the archive must be at most 1,000,000 bytes unpacked, got"),
     ("model.json", {"json": 10**6}, "model.json in the archive must be at most 1,000,000 bytes unpacked, got more"),
@@ -378,7 +363,7 @@ def test_three_gigabytes_of_zeros_are_never_unpacked(name, limits, words, root):
     bomb = zeros(3072)
     assert (3 << 30) / len(bomb) > 900
     tracemalloc.start()
-    message = refused(io.BytesIO(forged(name.encode(), bomb, 3 << 30)), root, **limits)
+    message = refused(io.BytesIO(forged_zip(name.encode(), bomb, 3 << 30)), root, **limits)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert message.startswith(words) and message.endswith(AGAIN)
@@ -397,7 +382,7 @@ def test_many_files_that_are_small_enough_each_are_too_much_together(finished, r
 
 def test_a_size_that_lies_is_found_out(root):
     for size in (10, 2 << 20):  # zipfile reads as much as was promised, then compares
-        message = refused(io.BytesIO(forged(b"model.safetensors", zeros(3), size)), root)
+        message = refused(io.BytesIO(forged_zip(b"model.safetensors", zeros(3), size)), root)
         assert message.startswith("model.safetensors in the archive must be readable, got BadZipFile")
 
 

@@ -72,6 +72,15 @@ def test_train_makes_a_finished_run_and_prints_its_metrics(root, monkeypatch):
     assert run.has_model
 
 
+def test_a_tracker_gets_the_curves_too(root):
+    pytest.importorskip("tensorboard")
+    result = call("train", "--dataset", "digits", "--run", "mine", "--tracker", "tensorboard", *TINY)
+    assert result.exit_code == 0, result.output
+    assert Run(root / "mine").config.train.trackers == ("tensorboard",)
+    assert list((root / "mine" / "logs").rglob("events.out.tfevents.*"))
+    assert "'abacus' is not one of" in refused("train", "--tracker", "abacus")
+
+
 def test_options_reach_the_configuration(root, monkeypatch):
     monkeypatch.setattr(cli_train, "execute", lambda *_: Status(state="paused", epoch=4, step=50))
     result = call("train", "--dataset", "digits", "--model", "identity", "--run", "mine", "--seed", "3", "--data-seed",

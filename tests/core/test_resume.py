@@ -102,7 +102,8 @@ def test_any_step_is_as_good_to_go_on_from_as_an_epochs_last(kind, tmp_path):
     config = PLAIN if kind == "sagvae" else TrainConfig(
         stages=(StageConfig(epochs=2), PLAIN.stages[1]), batch_size=8, device="cpu")
     states = states_of_all_steps(kind, config)
-    assert [(state["step"], state["batch"]) for state in states] == [(step, (step - 1) % 3 + 1) for step in range(1, 16)]
+    assert [state["step"] for state in states] == list(range(1, 16))
+    assert [state["batch"] for state in states] == [1, 2, 3] * 5
     for state in states:
         records = assert_same_end(kind, config, through_a_folder(state, tmp_path / str(state["step"])))
         assert len(records) == 5 - state["epoch"]

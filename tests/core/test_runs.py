@@ -230,7 +230,8 @@ def test_records_leave_out_half_a_line_and_keep_the_last_try_of_an_epoch(run):
     for epoch, elbo in ((1, -3.0), (2, -2.0), (3, -9.0), (2, -2.5), (3, -1.0)):
         run.append_record({"epoch": epoch, "elbo": elbo})
     with (run.folder / "metrics.jsonl").open("a") as file:
-        file.write('[1]\n3\n{"elbo": 1}\n{"epoch": "x"}\n{"epoch": 1, "elbo": "<b>"}\n{"epoch": Infinity}\n{"epoch": 4, "el')
+        file.write('[1]\n3\n{"elbo": 1}\n{"epoch": "x"}\n{"epoch": 1, "elbo": "<b>"}\n{"epoch": Infinity}\n')
+        file.write('{"epoch": 4, "el')
     assert [(record["epoch"], record["elbo"]) for record in run.records] == [(1, -3.0), (2, -2.5), (3, -1.0)]
 
 
