@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+# MALLOC_ARENA_MAX below: twenty sessions have many threads, and take a fifth less memory so (benchmarks/load.py).
 
 .PHONY: dashboard test faults lint install assets clean
 
 dashboard: $(VENV)/.installed  ## open the app with finished models
-	$(BIN)/sagvae dashboard --port $(PORT) $(ARGS)
+	MALLOC_ARENA_MAX=2 $(BIN)/sagvae dashboard --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev  ## unit, page and browser tests, with coverage of the core
 	@$(BIN)/python tests/find_browser.py

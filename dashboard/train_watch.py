@@ -17,7 +17,7 @@ from sagvae_core.runs import Run
 STATES = {"queued": ("schedule", "gray"), "running": ("progress_activity", "blue"), "paused": ("pause", "orange"),
           "finished": ("check", "green"), "stopped": ("stop", "green"), "failed": ("error", "red"),
           "interrupted": ("warning", "orange")}
-_TICK = 1.0  # seconds between two looks at a run that trains
+_TICK, _SLOW = 1.0, 2.5  # seconds between two looks at where a run is, and at its curves, which change once an epoch
 
 
 def badge(status: Status) -> str:
@@ -29,8 +29,9 @@ def badge(status: Status) -> str:
 def watch(run: Run, others: Mapping[str, Run]) -> None:
     """All about one run; what may change while it trains looks again every second."""
     state_now = run.status.state
-    every = _TICK if state_now in ACTIVE else None
-    st.fragment(_where, run_every=every)(run, state_now)
+    active = state_now in ACTIVE
+    st.fragment(_where, run_every=_TICK if active else None)(run, state_now)
+    every = _SLOW if active else None
     _curves_and_rivals(run, others, every)
     if run.snapshot_epochs:
         st.fragment(snapshots, run_every=PLAY if st.session_state.get(state.PLAYS) else every)(run)

@@ -33,7 +33,7 @@ def queue() -> None:
             st.caption(f"… and {len(active) - SHOWN} more.")
 
 
-@st.fragment(run_every=2.0)
+@st.fragment(run_every=3.0)
 def live_queue(names: list[str]) -> None:
     """The queue while there is one; the page is drawn anew when another is in it."""
     with parts.guard():
