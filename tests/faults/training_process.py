@@ -13,6 +13,8 @@ from sagvae_core.presets import run_config
 from sagvae_core.runs import Run, RunConfig
 
 FULL = os.environ.get("SAGVAE_FAULTS") == "full"  # `make faults`; CI runs a part
+# What a training imports late takes seconds, and would be imported anew in every process.
+_IMPORTED = ["training_process", "accelerate", "sklearn.datasets", "torchmetrics.functional.image"]
 REFUSED = 7  # exit status of a process that was told why it may not train
 
 
@@ -40,7 +42,7 @@ def train(folder: str) -> None:
 def start(folder: Path) -> multiprocessing.Process:
     """Begin :func:`train` in a process of its own."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training_process"])
+    context.set_forkserver_preload(_IMPORTED)
     process = context.Process(target=train, args=(str(folder),), daemon=True)
     process.start()
     return process
