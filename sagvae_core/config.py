@@ -26,6 +26,7 @@ SCALES = ("shared", "node")
 ACTIVATIONS = ("relu", "tanh", "elu", "softplus")
 OUTPUTS = ("sigmoid", "identity")
 PRECISIONS = ("no", "bf16", "fp16")
+MOST_LAYERS, MOST_STAGES = 64, 1000  # more is no model but a mistake, or an attack on the memory
 REFERENCES = ("mlp_vae", "dae", "conv_dae")
 OBJECTIVES = ("elbo", "completion")
 TRACKERS = ("tensorboard", "wandb", "mlflow", "aim", "clearml", "comet_ml", "dvclive", "swanlab", "trackio")
@@ -95,8 +96,8 @@ class ModelConfig:
         in_range("model.initial_scale", self.initial_scale, 1e-3, 1e3)
         in_range("model.initial_outlier_rate", self.initial_outlier_rate, 0, 1, open_ends=True)
         in_range("model.edge_logit_scale", self.edge_logit_scale, 1e-3, 1e3)
-        if any(width < 1 for width in self.hidden):
-            raise expected("model.hidden", "widths of at least 1", self.hidden)
+        if len(self.hidden) > MOST_LAYERS or any(width < 1 for width in self.hidden):
+            raise expected("model.hidden", f"at most {MOST_LAYERS} widths of at least 1", self.hidden)
         if any(not 0 <= layer < self.num_layers for layer in self.attention):
             raise expected("model.attention", f"layer indices from 0 to {self.num_layers - 1}", self.attention)
         if self.graph == "identity" and not self.self_loops:
@@ -222,6 +223,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.stages and self.epochs is not None:
             raise expected("train", "either epochs or stages", "both", "Set epochs inside each stage.")
+        if len(self.stages) > MOST_STAGES:
+            raise expected("train.stages", f"at most {MOST_STAGES:,} stages", f"{len(self.stages):,}")
         if not self.stages:
             object.__setattr__(self, "stages", (StageConfig(epochs=10 if self.epochs is None else self.epochs),))
             object.__setattr__(self, "epochs", None)

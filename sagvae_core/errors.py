@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 300  # letters of what is quoted
+
 
 class SagvaeError(ValueError):
     """Something given from outside (a file, an option, a table) cannot be used as it is.
@@ -12,5 +14,13 @@ class SagvaeError(ValueError):
 
 
 def expected(what: str, wanted: object, got: object, remedy: str = "") -> SagvaeError:
-    """Build the error "``what`` must be ``wanted``, got ``got``. ``remedy``" every module raises."""
-    return SagvaeError(f"{what} must be {wanted}, got {got}." + (f" {remedy}" if remedy else ""))
+    """Build the error "``what`` must be ``wanted``, got ``got``. ``remedy``" every module raises.
+
+    What came, and what it was called, may be a stranger's: of more than some hundred letters the rest is left out.
+    """
+    return SagvaeError(f"{_short(what)} must be {wanted}, got {_short(got)}." + (f" {remedy}" if remedy else ""))
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST - 1] + "…"

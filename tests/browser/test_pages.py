@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from handling import changed, choose, go, keyed, metric, no_error, overflow, pictures, settled
 
+from dashboard.names import one_line
 from sagvae_core.checkpoint import read_json, read_tensors, write_json, write_tensors
 from sagvae_core.runs import shipped_folder
 
@@ -116,7 +117,7 @@ def unsure_run(runs_folder):
     tensors["posterior_pairs"] = pairs.new_tensor(even)
     write_tensors(folder / "model.safetensors", tensors)
     write_json(folder / "config.json", read_json(folder / "config.json") | {"title": HOSTILE, "command": HOSTILE})
-    yield f"{HOSTILE} · unsure"
+    yield f"{one_line(HOSTILE, 64)} · unsure"
     shutil.rmtree(folder)
 
 

@@ -486,7 +486,7 @@ def test_a_configuration_of_a_million_layers_is_not_built(interrupted, root):
     values = json.loads((interrupted.folder / "config.json").read_text())
     values["model"]["hidden"] = [1] * 300_000
     assert refused(replaced(interrupted, "config.json", json.dumps(values)), root).startswith(
-        "sizes in model.json must be those of a model that fits in memory, got far larger ones.")
+        "model.hidden must be at most 64 widths of at least 1, got (1, 1,")
 
 
 # ---------------------------------------------------------------------- the receiving disk

@@ -57,7 +57,8 @@ REFUSED = [
     (ModelConfig, {"num_nodes": 3, "initial_outlier_rate": 1}, "model.initial_outlier_rate must be in (0, 1), got 1."),
     (ModelConfig, {"num_nodes": 3, "edge_logit_scale": math.inf},
      "model.edge_logit_scale must be in [0.001, 1000], got inf."),
-    (ModelConfig, {"num_nodes": 3, "hidden": (4, 0)}, "model.hidden must be widths of at least 1, got (4, 0)."),
+    (ModelConfig, {"num_nodes": 3, "hidden": (4, 0)},
+     "model.hidden must be at most 64 widths of at least 1, got (4, 0)."),
     (ModelConfig, {"num_nodes": 3, "attention": (3,)}, "model.attention must be layer indices from 0 to 2, got (3,)."),
     (ModelConfig, {"num_nodes": 3, "attention": (-1,)},
      "model.attention must be layer indices from 0 to 2, got (-1,)."),
@@ -107,6 +108,14 @@ def test_every_refusal_is_the_whole_sentence(cls, values, message):
     with pytest.raises(SagvaeError) as caught:
         cls(**values)
     assert str(caught.value) == message
+
+
+def test_more_layers_and_stages_than_anybody_means_are_refused_and_quoted_in_short():
+    with pytest.raises(SagvaeError, match="train.stages must be at most 1,000 stages, got 1,001"):
+        TrainConfig(stages=(StageConfig(),) * 1001)
+    with pytest.raises(SagvaeError) as caught:
+        ModelConfig(num_nodes=3, hidden=(4,) * 100_000)
+    assert len(str(caught.value)) < 400 and str(caught.value).endswith("….")
 
 
 def test_reference_sizes_are_checked():

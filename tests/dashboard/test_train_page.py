@@ -54,7 +54,7 @@ def no_process(monkeypatch):
     ("model.hidden", "must be NAME=VALUE, got 'model.hidden'"),
     ("model.hiden=[8]", "'model.hiden' is not a setting"),
     ("model.hidden=8", "model.hidden must be a list, got 8"),
-    ("model.hidden=[0]", "model.hidden must be widths of at least 1"),
+    ("model.hidden=[0]", "model.hidden must be at most 64 widths of at least 1"),
     ("train.batch_size=many", "train.batch_size must be of type int, got 'many'"),
     ("train.stages.7.epochs=3", "is not a setting"),
 ])

@@ -47,7 +47,7 @@ from sagvae_core.tensor_headers import read_header, read_shapes
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "sagvae-hypothesis")  # not into the repository
 FULL = os.environ.get("SAGVAE_FAULTS") == "full"
 MEMORY = 64 << 20  # bytes of Python's own that reading one of these files of some kilobytes may take
-LONGEST = 50_000  # letters of a sentence: it may quote a part of the file that is of no use, as it stands there
+LONGEST = 2000  # letters of a sentence, with the little that it quotes of the file
 
 MODEL = ModelConfig(num_nodes=6, hidden=(3, 2), attention=(0,), edge_weights="signed",
                     completion=CompletionConfig(channels=4, heads=2, layers=1, neighbours=3))
