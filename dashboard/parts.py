@@ -72,11 +72,16 @@ def duration(seconds: float | None) -> str:
 def readable_runs() -> list[RunInfo]:
     """All runs that can be read, with a warning for each that can't; for many of them one that says how many."""
     infos, problems = resources.run_infos()
+    warn_of(problems)
+    return infos
+
+
+def warn_of(problems: Sequence[str]) -> None:
+    """A box for each run that cannot be read; for many of them one that says how many."""
     for problem in problems[:_PROBLEMS]:
         st.warning(f"A run cannot be read. {plain(problem, SENTENCE)}", icon=":material/warning:")
     if len(problems) > _PROBLEMS:
         st.warning(f"{len(problems) - _PROBLEMS} more runs cannot be read.", icon=":material/warning:")
-    return infos
 
 
 def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: str = "karate-sagvae") -> RunInfo | None:

@@ -11,6 +11,7 @@ from dashboard import curves, figures, jobs, parts, state
 from dashboard.names import SENTENCE, one_line, plain
 from dashboard.train_snapshots import PLAY, snapshots
 from sagvae_core.archive import archive_name, export_run
+from sagvae_core.errors import SagvaeError
 from sagvae_core.run_status import ACTIVE, Status
 from sagvae_core.runs import Run
 
@@ -28,13 +29,27 @@ def badge(status: Status) -> str:
 
 def watch(run: Run, others: Mapping[str, Run]) -> None:
     """All about one run; what may change while it trains looks again every second."""
-    state_now = run.status.state
+    try:
+        state_now, _ = run.status.state, run.config
+    except SagvaeError as error:
+        _broken(run, error)
+        return
     active = state_now in ACTIVE
     st.fragment(_where, run_every=_TICK if active else None)(run, state_now)
     every = _SLOW if active else None
     _curves_and_rivals(run, others, every)
     if run.snapshot_epochs:
         st.fragment(snapshots, run_every=PLAY if st.session_state.get(state.PLAYS) else every)(run)
+
+
+def _broken(run: Run, error: SagvaeError) -> None:
+    """A run with a damaged file: its sentence, and the two ways out."""
+    parts.complain(error)
+    columns = st.columns([4, 1.25, 1.25], vertical_alignment="center")
+    columns[1].button("Go on", icon=":material/play_arrow:", on_click=_resume, args=(run,), key="resume",
+                      width="stretch", help="From its last checkpoint: a damaged status is written anew.")
+    with columns[2].popover("More", icon=":material/more_horiz:", width="stretch"):
+        _deletion(run)
 
 
 # ---------------------------------------------------------------------------------------------------- where it is
@@ -81,9 +96,13 @@ def _buttons(columns: list, run: Run, status: Status) -> None:
                                 "it, below on this page.")
         if status.state not in ACTIVE:
             st.divider()
-            st.write("Delete this run and its model? This can't be undone.")
-            st.button("Delete for good", type="primary", icon=":material/delete:", on_click=_delete, args=(run,),
-                      key="delete", width="stretch")
+            _deletion(run)
+
+
+def _deletion(run: Run) -> None:
+    st.write("Delete this run and its model? This can't be undone.")
+    st.button("Delete for good", type="primary", icon=":material/delete:", on_click=_delete, args=(run,), key="delete",
+              width="stretch")
 
 
 def _resume(run: Run) -> None:

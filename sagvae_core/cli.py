@@ -20,6 +20,8 @@ from .devices import is_main_process
 from .errors import SagvaeError, expected
 from .runs import runs_folder
 
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+
 
 class _Cli(click.Group):
     """Turns our errors into one sentence and exit code 2: bad input is no reason for a traceback."""
@@ -49,9 +51,18 @@ def cli() -> None:
 @cli.command()
 @click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--host", default="localhost", show_default=True, help="0.0.0.0 opens it to the network.")
+@click.option("--name", "names", multiple=True, metavar="HOST",
+              help="A name or address browsers come by, besides localhost: others are refused. Repeatable.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-def dashboard(port: int, host: str, no_browser: bool) -> None:
-    """Open the dashboard in the browser."""
+def dashboard(port: int, host: str, names: tuple[str, ...], no_browser: bool) -> None:
+    """Open the dashboard in the browser.
+
+    It is yours alone: it has no login, and answers on this machine only unless told otherwise. See SECURITY.md first.
+
+    \b
+    Example, for others in your network:
+      sagvae dashboard --host 0.0.0.0 --name studio.example.com
+    """
     app = Path(__file__).parents[1] / "dashboard" / "app.py"
     if not app.is_file():
         raise expected("the dashboard", f"at {app}", "no such file", "Install the project from its repository.")
@@ -59,6 +70,10 @@ def dashboard(port: int, host: str, no_browser: bool) -> None:
     os.environ["SAGVAE_RUNS"] = str(runs_folder().resolve())
     if "SAGVAE_DATA" in os.environ:
         os.environ["SAGVAE_DATA"] = str(Path(os.environ["SAGVAE_DATA"]).resolve())
+    if names:
+        os.environ["STREAMLIT_SERVER_ALLOWED_HOSTS"] = " ".join(dict.fromkeys([*names, *_LOCAL]))
+    elif host not in _LOCAL and "STREAMLIT_SERVER_ALLOWED_HOSTS" not in os.environ:
+        click.echo("Browsers that come by another name than localhost are refused: say which with --name.", err=True)
     os.chdir(app.parents[1])
     # The first page needs it, and it takes seconds: load it while the server starts and the browser opens.
     threading.Thread(target=importlib.import_module, args=("torchmetrics.functional.image",), daemon=True).start()

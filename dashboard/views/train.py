@@ -10,7 +10,7 @@ from sagvae_core.archive import import_run
 from sagvae_core.runs import Run, runs_folder
 
 SHOWN = 6  # runs of the queue
-LARGEST = 200  # MB of a run's file: the largest shipped model has 5, its checkpoints and snapshots 40 more
+LARGEST = 100  # MB of a run's file, as much as the server takes: a large model has 5, all that goes with it 45 more
 
 
 def queue() -> None:
@@ -45,8 +45,7 @@ def live_queue(names: list[str]) -> None:
 def follow() -> None:
     """The run that is watched."""
     runs, problems = resources.named_runs(runs_folder())
-    for problem in problems[:3]:
-        st.warning(plain(problem, 300), icon=":material/warning:")
+    parts.warn_of(problems)
     named = {run.name: run for run in runs}
     if not named:
         st.info("Nothing trained here yet. Start above: the small digits take about a minute on a CPU.",

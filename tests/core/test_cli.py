@@ -255,6 +255,17 @@ def test_dashboard_starts_streamlit_with_the_runs_of_this_folder(monkeypatch, tm
     assert "the dashboard must be at" in refused("dashboard")
 
 
+def test_a_server_for_others_says_by_which_names_they_come(monkeypatch):
+    monkeypatch.setattr(cli_module, "serve", lambda _: None)
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "")
+    monkeypatch.delenv("STREAMLIT_SERVER_ALLOWED_HOSTS")
+    assert "say which with --name" in call("dashboard", "--host", "0.0.0.0").stderr
+    assert "STREAMLIT_SERVER_ALLOWED_HOSTS" not in os.environ
+    assert not call("dashboard", "--host", "0.0.0.0", "--name", "a.example", "--name", "10.0.0.7").stderr
+    assert os.environ["STREAMLIT_SERVER_ALLOWED_HOSTS"] == "a.example 10.0.0.7 localhost 127.0.0.1 ::1"
+
+
 def every_command(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = [prefix]
     for name, command in group.commands.items():

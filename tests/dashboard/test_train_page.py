@@ -176,6 +176,18 @@ def test_an_unfinished_run_can_go_on(open_page, no_process, runs_folder, state):
     assert [job.name for job in no_process] == ["mine"]
 
 
+@pytest.mark.parametrize("file", ["status.json", "config.json"])
+def test_a_damaged_run_says_so_and_can_be_deleted(open_page, copy_run, runs_folder, file):
+    (copy_run("digits-sagvae", "mine") / file).write_text("{")
+    app = open_page("train")
+    sound(app)
+    assert f"{file} must be valid JSON" in errors(app)
+    assert button(app, "Go on")
+    button(app, "Delete for good").click().run()
+    sound(app)
+    assert not (runs_folder / "mine").exists()
+
+
 def test_a_finished_run_shows_its_metrics_and_curves(open_page, copy_run):
     folder = copy_run("karate-sagvae", "mine")
     percent = torch.eye(34, dtype=torch.uint8)
