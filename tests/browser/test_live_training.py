@@ -28,6 +28,11 @@ def pressed(page, key: str):
     return keyed(page, key).get_by_role("button")
 
 
+def trains(page) -> None:
+    """Wait for its first step: who is asked before leaves the queue."""
+    page.get_by_test_id("stProgress").filter(has_text="step").wait_for()
+
+
 def ready_to_go_on(page) -> None:
     page.wait_for_function("() => document.querySelector('.st-key-resume button')?.disabled === false")
 
@@ -38,7 +43,7 @@ def test_a_refresh_finds_the_running_job_and_it_is_paused_and_stopped(new_page, 
     run = Run(runs_folder / "long")
     try:
         pressed(page, "pause").wait_for()
-        page.get_by_text("Epoch").first.wait_for()
+        trains(page)
         pid = run.status.pid
         page.reload()
         drawn(page)
@@ -54,8 +59,8 @@ def test_a_refresh_finds_the_running_job_and_it_is_paused_and_stopped(new_page, 
         epochs, step = len(run.records), run.status.step
         pressed(page, "resume").click()
         pressed(page, "stop").wait_for()
+        trains(page)
         assert run.status.pid != pid
-        keyed(page, "curves").first.wait_for()
         pressed(page, "stop").click()
         metric(page, "PSNR").wait_for()  # the model as it is then
         assert run.status.state == "stopped" and run.has_model
@@ -81,7 +86,7 @@ def test_a_server_that_starts_anew_finds_the_running_job(browser, tmp_path):
             page = opened(address)
             start(page, "long", 2000)
             pressed(page, "pause").wait_for()
-            page.get_by_text("Epoch").first.wait_for()
+            trains(page)
             pid, step = run.status.pid, run.status.step
             page.close()
         assert (run.status.state, run.status.pid) == ("running", pid)  # the server is gone, the training is not
@@ -103,9 +108,12 @@ def test_a_server_that_starts_anew_finds_the_running_job(browser, tmp_path):
 def test_a_tiny_model_is_trained_and_found_in_the_picker(new_page, runs_folder):
     page = new_page("train")
     start(page, "tiny", 2)
-    metric(page, "PSNR").wait_for()  # only a finished run has one
-    settled(page)
     run = Run(runs_folder / "tiny")
+    while run.status.state in ("queued", "running"):  # the run before may have numbers on the page, too
+        page.wait_for_timeout(200)
+    page.get_by_text("finished", exact=True).wait_for()
+    metric(page, "PSNR").wait_for()
+    settled(page)
     assert (run.status.state, run.status.error) == ("finished", None)
     assert run.status.epoch == len(run.records) <= 2 + len(run.config.train.stages)
     assert keyed(page, "curves").is_visible()
