@@ -109,9 +109,10 @@ def test_a_tiny_model_is_trained_and_found_in_the_picker(new_page, runs_folder):
     page = new_page("train")
     start(page, "tiny", 2)
     run = Run(runs_folder / "tiny")
-    while run.status.state in ("queued", "running"):  # the run before may have numbers on the page, too
+    for _ in range(300):  # the run before may have numbers on the page, too
+        if run.has_model:
+            break
         page.wait_for_timeout(200)
-    page.get_by_text("finished", exact=True).wait_for()
     metric(page, "PSNR").wait_for()
     settled(page)
     assert (run.status.state, run.status.error) == ("finished", None)
