@@ -17,6 +17,7 @@ from sagvae_core.runs import Run, RunConfig, runs_folder
 from sagvae_core.turns import line
 
 _LOG_BYTES = 4000  # of the end of a log
+_BEGINS = "--- a training begins\n"  # what stands before it in a log was said by an earlier process
 _FULL_DISK = 20 << 20  # bytes: less is no room for a checkpoint
 _children: list[subprocess.Popen] = []  # kept, and asked for, until they end: no zombies
 
@@ -49,6 +50,8 @@ def resume(run: Run) -> None:
         with run.claim():  # until the number stands in its status, nobody else starts the same run
             run.clear_request()
             with (run.folder / "log.txt").open("ab") as log:
+                log.write(_BEGINS.encode())
+                log.flush()
                 # A session of its own: Ctrl-C in the server's terminal must not reach a training.
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -73,8 +76,9 @@ def last_words(run: Run) -> str:
     with suppress(OSError):
         with (run.folder / "log.txt").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            lines = log.read().decode(errors="replace").rpartition(_BEGINS)[2].splitlines()
+        said = next((line.strip() for line in reversed(lines)
+                     if line.strip() and not line.startswith(f"{run.name} waits for ")), "")
         words = f"Its process ended. The last it said: {said}" if said else words
     with suppress(OSError):
         if shutil.disk_usage(run.folder).free < _FULL_DISK:

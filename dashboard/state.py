@@ -19,9 +19,10 @@ WATCHED = "watch"  # str: name of the run the Train page follows
 COMPARED = "compared"  # list[str]: runs whose curves stand beside its own
 TERM = "term"  # str: what is compared
 FRAME = "frame"  # int: epoch of the snapshot that is shown
-FOLLOWS = "follows"  # bool: the snapshot shown is always the last
-PLAYS = "plays"  # bool: snapshots follow each other by themselves
+MODE = "snapshots"  # str, one for each run: whether the newest snapshot is shown, a chosen one, or all in turn
+PLAYED = "played"  # int: epoch of the snapshot that stands where they are shown in turn
 SEEDED = "seeded"  # str: name of the run whose settings the form starts from
+NEXT = "watch_next"  # str: the run to be watched from the next run of the page on
 CREATED, IMPORTED = "created", "imported"  # int: runs started and read from files; their fields are new after each
 
 

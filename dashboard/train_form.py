@@ -27,8 +27,8 @@ def new_run() -> None:
                             disabled=answer is None)
         ahead = len(jobs.active())
         right.caption(f"Trains on {_device()}." + (
-            f" {ahead} {'run is' if ahead == 1 else 'runs are'} ahead on this page's list: one at a time on a device, "
-            "yours starts by itself." if ahead else ""))
+            f" {ahead} {'run trains or waits' if ahead == 1 else 'runs train or wait'} already, one at a time on a "
+            "device: yours starts by itself after." if ahead else ""))
         if start and answer is not None:
             name, config = answer
             jobs.start(name, config)

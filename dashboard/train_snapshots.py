@@ -9,35 +9,47 @@ from dashboard import figures, parts, pictures, resources, state
 from sagvae_core.data import DATASETS
 from sagvae_core.runs import Run
 
-PLAY = 0.7  # seconds between two snapshots that play
+NEWEST, CHOOSE, PLAY = "Newest", "Choose", "Play"
+INTERVAL = 0.8  # seconds between two snapshots that play
 _PICTURE = 52  # pixels a side
 
 
-def snapshots(run: Run) -> None:
+def mode_of(run: Run, active: bool) -> str:
+    """How the epoch is found: the newest while it trains, then a slider, until somebody says otherwise."""
+    return st.session_state.get(f"{state.MODE}_{run.name}") or (NEWEST if active else CHOOSE)
+
+
+def snapshots(run: Run, mode_before: str) -> None:
+    """The part of the page; drawn anew with another timer once another mode is chosen."""
     with parts.guard():
         epochs = run.snapshot_epochs
-        epoch = _epoch(epochs)
+        if not epochs:
+            return
+        mode = parts.one_of("Snapshots", (NEWEST, CHOOSE, PLAY), f"{state.MODE}_{run.name}", mode_before,
+                            label_visibility="collapsed")
+        if mode != mode_before:
+            st.session_state.pop(state.PLAYED, None)
+            st.rerun()
+        epoch = _epoch(epochs, mode)
         tensors = run.snapshot(epoch)
         if tensors is None:
             return
         shape = DATASETS[run.config.data.name].image_shape if run.config.data.name in DATASETS else None
-        left, right = st.columns(2, gap="large")
-        if shape is None:
-            if "edge_percent" in tensors:
-                with right:
-                    _network(run, tensors["edge_percent"].numpy().astype(np.float32) / 100, epoch)
-        else:
-            with left:
-                st.caption("Held-out images: as the model sees them, its reconstruction, the original")
-                rows = [pictures.Row(label, tensors[name].flatten(1).numpy()) for label, name in
-                        (("Input", "inputs"), ("Model", "reconstruction"), ("Original", "clean"))]
-                st.html(pictures.comparison_grid(rows, shape, dark=parts.is_dark(), size=_PICTURE))
+        if shape is not None:
+            st.caption("Held-out images: as the model sees them, its reconstruction, the original")
+            rows = [pictures.Row(label, tensors[name].flatten(1).numpy()) for label, name in
+                    (("Input", "inputs"), ("Model", "reconstruction"), ("Original", "clean"))]
+            st.html(pictures.comparison_grid(rows, shape, dark=parts.is_dark(), size=_PICTURE))
         if "edge_percent" in tensors:
-            with right if shape is not None else left:
+            percent = tensors["edge_percent"].numpy().astype(np.float32)
+            left, right = st.columns(2, gap="large")
+            with left:
                 st.caption("The graph: probability of each edge")
-                percent = tensors["edge_percent"].numpy().astype(np.float32)
                 st.plotly_chart(figures.adjacency_heatmap(percent / 100, dark=parts.is_dark()), key="live_matrix",
                                 alt=f"Edge probabilities after epoch {epoch}")
+            if shape is None:
+                with right:
+                    _network(run, percent / 100, epoch)
 
 
 def _network(run: Run, probabilities: np.ndarray, epoch: int) -> None:
@@ -52,30 +64,20 @@ def _network(run: Run, probabilities: np.ndarray, epoch: int) -> None:
                     key="live_network", config={"displayModeBar": False}, alt=f"Links after epoch {epoch}")
 
 
-def _epoch(epochs: list[int]) -> int:
-    """The epoch that is shown: the last one until somebody moves the slider, or the next where they play."""
-    if len(epochs) == 1:
-        st.caption(f"After epoch {epochs[0]}")
-        return epochs[0]
-    columns = st.columns([5, 1], vertical_alignment="bottom")
-    plays = columns[1].toggle("Play", key=state.PLAYS, help="One snapshot after the other, from the first to the last.",
-                              on_change=_play, args=(epochs,))
-    if plays:
-        later = [epoch for epoch in epochs if epoch > st.session_state.get(state.FRAME, 0)]
-        st.session_state[state.FRAME] = later[0] if later else epochs[-1]
-    elif st.session_state.get(state.FOLLOWS, True) or state.FRAME not in st.session_state:
-        st.session_state[state.FRAME] = epochs[-1]
-    elif st.session_state[state.FRAME] not in epochs:  # thinned out meanwhile
-        st.session_state[state.FRAME] = min(epochs, key=lambda epoch: abs(epoch - st.session_state[state.FRAME]))
-    return columns[0].select_slider("Watch the graph grow: after epoch", epochs, key=state.FRAME,
-                                    on_change=_follow, args=(epochs[-1],))
+def _epoch(epochs: list[int], mode: str) -> int:
+    """The epoch that is shown.
 
-
-def _follow(last: int) -> None:
-    st.session_state[state.FOLLOWS] = st.session_state[state.FRAME] == last
-    st.session_state[state.PLAYS] = False
-
-
-def _play(epochs: list[int]) -> None:
-    if st.session_state[state.PLAYS] and st.session_state.get(state.FRAME, epochs[-1]) == epochs[-1]:
-        st.session_state[state.FRAME] = 0  # from the start
+    No slider has its value set from here: on a busy machine the browser would send the old one back, as if a person had
+    chosen it.
+    """
+    if mode == CHOOSE:
+        if st.session_state.get(state.FRAME, epochs[-1]) not in epochs:  # thinned out meanwhile
+            del st.session_state[state.FRAME]
+        return st.select_slider("Watch the graph grow: after epoch", epochs, epochs[-1], key=state.FRAME)
+    if mode == PLAY:
+        later = [epoch for epoch in epochs if epoch > st.session_state.get(state.PLAYED, 0)]
+        epoch = st.session_state[state.PLAYED] = later[0] if later else epochs[-1]
+        st.progress(epochs.index(epoch) / max(1, len(epochs) - 1), f"After epoch {epoch} of {epochs[-1]}")
+        return epoch
+    st.caption(f"After epoch {epochs[-1]}")
+    return epochs[-1]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping
 
 import streamlit as st
 
 from dashboard import curves, figures, jobs, parts, state
 from dashboard.names import SENTENCE, one_line, plain
-from dashboard.train_snapshots import PLAY, snapshots
+from dashboard.train_snapshots import INTERVAL, PLAY, mode_of, snapshots
 from sagvae_core.archive import archive_name, export_run
 from sagvae_core.errors import SagvaeError
 from sagvae_core.run_status import ACTIVE, Status
@@ -35,11 +36,12 @@ def watch(run: Run, others: Mapping[str, Run]) -> None:
         _broken(run, error)
         return
     active = state_now in ACTIVE
-    st.fragment(_where, run_every=_TICK if active else None)(run, state_now)
+    st.fragment(_where, run_every=_TICK if active else None)(run, state_now, st.session_state.get(state.SEEDED))
     every = _SLOW if active else None
     _curves_and_rivals(run, others, every)
-    if run.snapshot_epochs:
-        st.fragment(snapshots, run_every=PLAY if st.session_state.get(state.PLAYS) else every)(run)
+    if active or run.snapshot_epochs:
+        mode = mode_of(run, active)
+        st.fragment(snapshots, run_every=INTERVAL if mode == PLAY else every)(run, mode)
 
 
 def _broken(run: Run, error: SagvaeError) -> None:
@@ -54,7 +56,9 @@ def _broken(run: Run, error: SagvaeError) -> None:
 
 # ---------------------------------------------------------------------------------------------------- where it is
 
-def _where(run: Run, state_before: str) -> None:
+def _where(run: Run, state_before: str, seeded_before: str | None) -> None:
+    if not run.folder.is_dir() or st.session_state.get(state.SEEDED) == run.name != seeded_before:
+        st.rerun()  # deleted, or the form above is to start from it: a click in here draws this part alone
     with parts.guard():
         status = run.status
         if status.state != state_before:
@@ -113,7 +117,7 @@ def _resume(run: Run) -> None:
 def _delete(run: Run) -> None:
     with parts.guard():
         run.delete()
-        for key in (state.WATCHED, state.FRAME, state.PLAYS):
+        for key in (state.WATCHED, state.FRAME, state.PLAYED):
             st.session_state.pop(key, None)
 
 
@@ -133,7 +137,8 @@ def _progress(status: Status) -> None:
         words = (f"Epoch {status.epoch + 1} of {status.total_epochs} · {parts.duration(status.eta_seconds)} left · "
                  f"step {status.step:,} of {status.total_steps:,}")
     st.progress(min(share, 1.0), words)
-    details = [plain(status.device), f"{status.memory / 2**30:.1f} GB of memory" if status.memory else "",
+    details = [plain(status.device).replace("1 threads", "1 thread"),
+               f"{status.memory / 2**30:.1f} GB of memory" if status.memory else "",
                f"nothing before step {status.saved_step:,} can be lost" if status.saved_step else ""]
     st.caption(" · ".join(filter(None, details)))
     named = [(key, curves.WORDS[key]) for key in curves.TERMS if key in status.terms]
@@ -177,6 +182,16 @@ def _curves_and_rivals(run: Run, others: Mapping[str, Run], every: float | None)
     st.fragment(_curves, run_every=every)(run, [rivals[name] for name in chosen])
 
 
+def _say_what_is_trained(run: Run, epochs: int) -> None:
+    """Where the bound ends and the second decoder begins: its curve is another one."""
+    before = itertools.takewhile(lambda stage: stage.objective == "elbo", run.config.train.stages)
+    start = sum(stage.epochs for stage in before)
+    if epochs > start:
+        st.caption(f"Up to epoch {start} the ELBO finds the graph; from then on the completion, a second decoder, "
+                   "learns over that graph alone. What stands as ELBO there is its log-likelihood of hidden pixels, on "
+                   "a scale of its own, and there is no KL. Thin lines part the stages of the recipe.")
+
+
 def _curves(run: Run, rivals: list[Run]) -> None:
     dark = parts.is_dark()
     with parts.guard():
@@ -195,6 +210,7 @@ def _curves(run: Run, rivals: list[Run]) -> None:
                             alt=f"{words[key]} of {len(rows)} runs by epoch")
             return
         st.plotly_chart(figures.training_curves(own, dark=dark), key="curves", alt="Terms of the ELBO by epoch")
+        _say_what_is_trained(run, len(own))
         more = curves.second_row(own)
         if more:
             st.plotly_chart(figures.training_curves(own, more, words, dark=dark), key="more_curves",

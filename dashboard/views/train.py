@@ -25,8 +25,9 @@ def queue() -> None:
             columns[0].markdown(f"**{plain(run.name)}** {badge(status)}")
             columns[1].caption(f"{parts.duration(status.eta_seconds)} left on {plain(status.device_key or '–')}"
                                if status.state == "running" else plain(status.device_key))
-            columns[2].button("Watch", key=f"watch_{run.name}", on_click=state.put, args=(state.WATCHED, run.name),
-                              width="stretch")
+            if columns[2].button("Watch", key=f"watch_{run.name}", width="stretch"):
+                st.session_state[state.NEXT] = run.name
+                st.rerun()  # all of the page: a click in here draws this part alone
             columns[3].button("Pause", key=f"pause_{run.name}", on_click=run.request, args=("pause",), width="stretch",
                               disabled=run.requested() is not None)
         if len(active) > SHOWN:
@@ -51,6 +52,10 @@ def follow() -> None:
         st.info("Nothing trained here yet. Start above: the small digits take about a minute on a CPU.",
                 icon=":material/model_training:")
         return
+    wanted = st.session_state.pop(state.NEXT, None)
+    if wanted in named:
+        st.session_state[state.WATCHED] = wanted
+        forget_frame()
     ordered = sorted(named, key=lambda name: -created(named[name]))
     if st.session_state.get(state.WATCHED) not in named:
         st.session_state[state.WATCHED] = ordered[0]
@@ -62,7 +67,7 @@ def follow() -> None:
 
 def forget_frame() -> None:
     """Another run has other snapshots."""
-    for key in (state.FRAME, state.FOLLOWS, state.PLAYS):
+    for key in (state.FRAME, state.PLAYED):
         st.session_state.pop(key, None)
 
 
@@ -75,8 +80,9 @@ def bring() -> None:
                                      "checked before it is used; nothing in it is executed.")
         if file is not None:
             run = import_run(file, runs_folder())
-            st.session_state[state.WATCHED] = run.name
+            st.session_state[state.NEXT] = run.name
             state.add(state.IMPORTED, 1)
+            st.toast(f"Opened as {plain(run.name)}", icon=":material/check:")
             st.rerun()
 
 

@@ -164,6 +164,9 @@ def test_the_last_words_of_a_process_are_the_end_of_its_log(runs_folder, monkeyp
                                     "Nothing before its last checkpoint is lost.")
     (run.folder / "log.txt").write_bytes(b"x" * 10_000 + b"\nKilled \xff\n\n  ")
     assert "The last it said: Killed \ufffd Nothing" in jobs.last_words(run)
+    with (run.folder / "log.txt").open("a") as log:
+        log.write(f"{jobs._BEGINS}mine waits for other. Ctrl-C leaves the queue.\n")
+    assert "without a word" in jobs.last_words(run)  # what an earlier process said, or one that waited, is no reason
     monkeypatch.setattr(jobs, "_FULL_DISK", 2**70)
     assert "The disk of its folder is full" in jobs.last_words(run)
 
