@@ -29,7 +29,7 @@ from .turns import TurnGivenUp, turn
 
 _STATUS_INTERVAL = 0.5  # seconds between two status files: often enough to watch, seldom enough to cost nothing
 _SNAPSHOT_INTERVAL = 1.0  # seconds between two snapshots, where epochs are shorter
-_CHECKPOINT_INTERVAL = 10.0  # seconds between two checkpoints: so much can be lost, and writing one takes a tenth
+_CHECKPOINT_INTERVAL = 10.0  # seconds between two checkpoints: so much can be lost; writing one takes a tenth of one
 
 
 def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress, dict], None] | None = None,
