@@ -91,11 +91,13 @@ def _begin(run: Run, config: RunConfig) -> Status:
     except SagvaeError:  # a damaged file is no reason not to go on: the checkpoints say where
         previous = Status(created=time.time())
     own = own_process()
-    if (previous.state, previous.pid) != ("queued", own["pid"]):  # else it is ours, and so is what was asked since
+    queued_at = previous.queued_at
+    if (previous.state, previous.pid) != ("queued", own["pid"]):  # else it is ours, as are its place and what was asked
+        queued_at = time.time()
         run.clear_request()
     kept = {name: getattr(previous, name) for name in ("created", "seconds", "step", "total_steps", "saved_step",
                                                        "epoch", "device", "memory")}
-    return Status(state="queued", queued_at=time.time(), total_epochs=config.train.total_epochs, **kept, **own)
+    return Status(state="queued", queued_at=queued_at, total_epochs=config.train.total_epochs, **kept, **own)
 
 
 class _Session:

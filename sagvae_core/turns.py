@@ -28,14 +28,19 @@ class TurnGivenUp(Exception):
 
 
 def line(root: Path, device_key: str = "") -> list[tuple[Run, Status]]:
-    """The runs of a root that train or wait, in order, those that train first; on one device or, by default, on all."""
+    """The runs of a root that train or wait, in order, those that train first; on one device or, by default, on all.
+
+    A run whose process has not said yet what it trains on counts on every device: it may turn out to be this one, and
+    who came first must not depend on whose process starts faster.
+    """
     found = []
     for run in list_runs(root):
         try:
             status = run.status
         except (SagvaeError, OSError):
             continue  # it says so itself wherever it is shown; here it stands in nobody's way
-        if status.state in ACTIVE and status.pid is not None and device_key in ("", status.device_key):
+        if status.state in ACTIVE and status.pid is not None and (
+                device_key in ("", status.device_key) or not status.device_key):
             found.append((run, status))
     return sorted(found, key=lambda entry: (entry[1].state == "queued", entry[1].queued_at, entry[0].name))
 

@@ -106,6 +106,15 @@ def test_another_device_another_machine_and_another_folder_do_not_wait(tmp_path)
         worker.end()
 
 
+def test_who_came_first_is_first_however_long_its_process_takes_to_say_its_device(tmp_path):
+    first = waiting(tmp_path, "first", 1.0, device_key="")
+    two = Worker(waiting(tmp_path, "second", 2.0))
+    told(two, ["first"])
+    first.write_status(dataclasses.replace(first.status, device_key="cuda:0"))
+    assert two.has_it.wait(PATIENCE), "it turned out to be another device"
+    two.end()
+
+
 @pytest.mark.parametrize("what", ["pause", "stop"])
 def test_who_is_asked_to_leaves_the_queue(tmp_path, what):
     one, run = Worker(waiting(tmp_path, "one", 1.0)), waiting(tmp_path, "two", 2.0)

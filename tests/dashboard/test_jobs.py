@@ -101,6 +101,9 @@ def test_pause_and_go_on(runs_folder):
 
 def test_the_second_waits_for_the_first_and_what_was_asked_while_it_waited_counts(runs_folder):
     first, second = jobs.start("first", tiny(epochs=5000)), jobs.start("second", tiny())
+    asked = second.status.queued_at
+    wait(lambda: second.status.device_key, "the second process never began")
+    assert second.status.queued_at == asked, "its place is that of the click, not of when its process was ready"
     wait(lambda: len(first.records) >= 1, "no first epoch")
     third = jobs.start("third", tiny())
     third.request("pause")  # before its process has read anything

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,8 @@ def test_an_answer_is_known_from_the_runs_that_follow(events, answered):
                              ForwardMsg.FINISHED_EARLY_FOR_RERUN)
         return awaited.finished.done()
 
-    assert asyncio.run(follow()) == answered
+    with ThreadPoolExecutor(1) as apart:  # after a browser test, this thread has a loop that runs: Playwright's
+        assert apart.submit(asyncio.run, follow()).result() == answered
 
 
 @pytest.mark.parametrize(("change", "why"), [
