@@ -16,6 +16,8 @@ import html
 import re
 import unicodedata
 
+from sagvae_core import file_text
+
 # Characters beside a node, along an axis or in a legend, of a name elsewhere, of an error with all that it expected.
 BESIDE, ALONG, NAME, SENTENCE = 18, 32, 80, 1000
 _MARKS = 3  # accents on one letter; more climb over the lines above
@@ -27,7 +29,6 @@ _LIST = re.compile(r"^(\d*)(?=[.-])")
 _FOUND_LATER = re.compile(r"(?<=:)(?=\S)|(?<=@)(?=\S)|(?<=www)(?=\.)|(?:(?<=\s[-<>~])|(?<=^[-<>~]))(?=[-=>]+(?:\s|$))",
                           re.IGNORECASE)
 _JOINER = "\u2060"
-_FORMULA = "=+-@\t\r"  # how a formula begins in a spreadsheet
 
 
 def one_line(text: object, limit: int = NAME) -> str:
@@ -71,5 +72,4 @@ def html_text(text: object, limit: int = NAME) -> str:
 
 def cell(text: object, limit: int = NAME) -> str:
     """A text that a spreadsheet reads as text: a run may be called "=1+1"."""
-    line = one_line(text, limit)
-    return f"'{line}" if line[:1] in _FORMULA and line else line
+    return file_text.cell(one_line(text, limit))

@@ -115,7 +115,7 @@ def refuse_pickle(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of one."""
-    _replace(path, json.dumps(value, indent=1, allow_nan=True).encode())
+    write_bytes(path, json.dumps(value, indent=1, allow_nan=True).encode())
 
 
 def read_json(path: Path) -> Any:
@@ -146,7 +146,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors as safetensors, atomically."""
     from safetensors.torch import save
 
-    _replace(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+    write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def read_tensors(path: Path, wanted: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -181,7 +181,8 @@ def _compare(file: str, found: dict[str, tuple], wanted: dict[str, tuple]) -> No
                            "These weights belong to another configuration: choose the model.json saved with them.")
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of one."""
     # A temporary file in the same folder: os.replace is atomic only within one file system.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -20,8 +20,8 @@ HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "skimage", "
 
 # The arrows of the core: a module may import those of an earlier row (and of its own row, but never in a circle).
 LAYERS = (
-    ("errors", "config_io", "shares", "progress"),
-    ("config_data", "tracking", "processes"),
+    ("errors", "config_io", "shares", "progress", "file_text"),
+    ("config_data", "tracking", "processes", "graph_xml"),
     ("config_completion",),
     ("config",),
     ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "denoisers", "schedules", "devices",
@@ -33,7 +33,7 @@ LAYERS = (
     ("model",),
     ("reference",),
     ("objective", "checkpoint", "tensor_headers", "trainer_state", "sampling"),
-    ("held_out", "config_run", "run_lock", "run_status", "snapshots", "evaluation"),
+    ("held_out", "config_run", "run_lock", "run_status", "snapshots", "evaluation", "graph_files"),
     ("training", "runs", "hub"),
     ("settings", "presets", "turns", "experiment", "learners", "archive", "archive_checks", "archive_members"),
     ("studies",),
