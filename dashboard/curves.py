@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
+
+from sagvae_core.config import StageConfig
 
 WORDS = {"elbo": "ELBO", "log_likelihood": "fit to the data, log p(x | z, A)", "kl_z": "latent code, KL(z)",
          "kl_graph": "graph, KL(A)", "temperature": "edge temperature", "learning_rate": "learning rate",
@@ -31,6 +34,29 @@ def labels(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     gates = {key: f"attention gate, layer {key.removeprefix(_GATE)}" for key in there if key.startswith(_GATE)}
     found = {key: WORDS[key] for key in TERMS if key in there}
     return found | gates | {key: WORDS[key] for key in (*_SETTINGS, "edges") if key in there}
+
+
+def breaks(stages: Sequence[StageConfig]) -> dict[str, set[int]]:
+    """Term -> the stages, from 0, with which it becomes another quantity: no line may join it to what came before.
+
+    The same name stands for the bound and for the completion's fit of hidden values; and a bound with another
+    likelihood or other weights, or a fit of values hidden in another way, is on a scale of its own, too.
+    """
+    measured = [_measured(stage) for stage in stages]
+    return {key: {index for index, (before, after) in enumerate(pairwise(measured), 1) if before[key] != after[key]}
+            for key in (*TERMS, "outlier_rate", "scale")}
+
+
+def _measured(stage: StageConfig) -> dict[str, tuple]:
+    """What each term of a stage's records is about; equal where it is the same quantity."""
+    about = (stage.objective,)
+    if stage.objective == "completion":
+        fit = (*about, stage.hide_share, stage.hide_regions, stage.trust)
+        bound = fit
+    else:
+        fit = (*about, stage.likelihood)
+        bound = (*fit, stage.kl_z_weight, stage.kl_graph_weight)
+    return {"elbo": bound, "log_likelihood": fit} | dict.fromkeys(("kl_z", "kl_graph", "outlier_rate", "scale"), about)
 
 
 def second_row(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,14 +18,16 @@ _HEIGHT = 300
 
 
 def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | None = None,
-                    labels: dict[str, str] | None = None, held_out_prefix: str = "validation_", x: str = "epoch",
-                    columns: int | None = None, dark: bool = False, height: int | None = None) -> go.Figure:
+                    labels: dict[str, str] | None = None, breaks: Mapping[str, Collection[int]] | None = None,
+                    held_out_prefix: str = "validation_", x: str = "epoch", columns: int | None = None,
+                    dark: bool = False, height: int | None = None) -> go.Figure:
     """One small panel for every term, each with its own unit; training solid, held-out rows dashed.
 
     Args:
-        records: one dictionary per epoch, as the trainer yields them; a missing or non-finite value leaves a gap.
+        records: one dictionary per epoch, as the trainer yields them; a missing or non-finite value is left out.
         keys: the terms to draw; without it the ELBO and its parts as far as they occur.
         labels: key -> a person's words, over the built-in ones.
+        breaks: key -> stages with which it becomes another quantity: its line ends before them and begins anew.
         held_out_prefix: a record's ``held_out_prefix + key`` is the same term on held-out rows.
         x: the key of the horizontal axis.
         columns: panels in a row, by default up to four.
@@ -40,23 +42,20 @@ def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | Non
     figure = make_subplots(rows, columns, horizontal_spacing=0.22 / columns, vertical_spacing=0.3 / rows,
                            subplot_titles=[plotly_text(words.get(key, key)) for key in keys])
     figure.update_annotations(font={"size": 13}, yshift=4)
-    steps = [_finite(record.get(x)) for record in records]
     lines = (("training", "", palette.accent(dark), "solid"), ("held out", held_out_prefix, palette.ink(dark), "dash"))
     legend_done: set[str] = set()
     for index, key in enumerate(keys):
         where = {"row": index // columns + 1, "col": index % columns + 1}
         for name, prefix, color, dash in lines:
-            values = np.array([_finite(record.get(prefix + key)) for record in records], dtype=float)
-            if np.isnan(values).all() and prefix:
-                continue
-            figure.add_trace(go.Scatter(
-                x=steps, y=values, name=name, legendgroup=name, showlegend=name not in legend_done,
-                mode="lines" if len(records) > 1 else "markers", line={"color": color, "width": 1.8, "dash": dash},
-                connectgaps=True, hovertemplate=f"{name}, {x} %{{x}}: <b>%{{y:.4~g}}</b><extra></extra>"), **where)
-            legend_done.add(name)
+            for piece in _pieces(records, x, prefix + key, (breaks or {}).get(key, ())):
+                figure.add_trace(go.Scatter(
+                    **piece, name=name, legendgroup=name, showlegend=name not in legend_done, connectgaps=True,
+                    line={"color": color, "width": 1.8, "dash": dash}, marker={"color": color},
+                    hovertemplate=f"{name}, {x} %{{x}}: <b>%{{y:.4~g}}</b><extra></extra>"), **where)
+                legend_done.add(name)
         figure.update_yaxes(tickformat=_tick_format(records, key), **where)
         for step in _stage_starts(records, x):
-            figure.add_vline(x=step, line={"color": palette.hairline(dark), "width": 1}, **where)
+            figure.add_vline(x=step - 0.5, line={"color": palette.faint(palette.muted(dark), 0.6), "width": 1}, **where)
     figure.update_layout(
         palette.layout_defaults(dark), height=height or 40 + 210 * rows, margin={"l": 0, "r": 8, "t": 32, "b": 0},
         hovermode="closest",
@@ -69,37 +68,80 @@ def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | Non
 
 
 def compare_curves(runs: Mapping[str, Sequence[dict[str, Any]]], key: str, label: str, dark: bool = False,
+                   breaks: Mapping[str, Collection[int]] | None = None,
                    held_out_prefix: str = "validation_") -> go.Figure:
-    """One term of several trainings by epoch; training solid, held-out rows dashed, a colour for every run.
+    """One term of several trainings by epoch, a colour for every run; a second legend says what the line styles mean.
+
+    Training is solid, held-out rows are dashed, a diamond stands where a stage of the run's recipe begins: recipes
+    differ, so that lines across all runs would say whose they are no more.
 
     Args:
-        runs: name -> records; a missing or non-finite value leaves a gap.
+        runs: name -> records; a missing or non-finite value is left out.
         key: the term.
         label: the term in a person's words.
+        breaks: name -> stages with which the term becomes another quantity: the run's line ends and begins anew.
     """
-    figure = go.Figure()
+    figure, ink = go.Figure(), palette.ink(dark)
+    meanings: dict[str, dict[str, Any]] = {}
     for index, (name, records) in enumerate(runs.items()):
         color, shown = palette.series_color(index, dark), plotly_text(name, ALONG)
-        epochs = [_finite(record.get("epoch")) for record in records]
+        run = {"name": shown, "legendgroup": str(index)}
+        named = False
         for words, prefix, dash in (("training", "", "solid"), ("held out", held_out_prefix, "dash")):
-            values = np.array([_finite(record.get(prefix + key)) for record in records], dtype=float)
-            if np.isnan(values).all():
-                continue
+            for piece in _pieces(records, "epoch", prefix + key, (breaks or {}).get(name, ())):
+                figure.add_trace(go.Scatter(
+                    **piece, **run, showlegend=not named, connectgaps=True,
+                    line={"color": color, "width": 1.8, "dash": dash}, marker={"color": color},
+                    hovertemplate=f"{shown}, {words}, epoch %{{x}}: <b>%{{y:.4~g}}</b><extra></extra>"))
+                meanings[words] = {"mode": "lines", "line": {"color": ink, "width": 1.8, "dash": dash}}
+                named = True
+        starts = [epoch for epoch in _stage_starts(records, "epoch") if np.isfinite(_value_at(records, epoch, key))]
+        if starts:
             figure.add_trace(go.Scatter(
-                x=epochs, y=values, name=shown, legendgroup=str(index), showlegend=not prefix, connectgaps=True,
-                mode="lines" if len(records) > 1 else "markers", line={"color": color, "width": 1.8, "dash": dash},
-                hovertemplate=f"{shown}, {words}, epoch %{{x}}: <b>%{{y:.4~g}}</b><extra></extra>"))
-    figure.update_layout(palette.layout_defaults(dark), height=_HEIGHT, margin={"l": 0, "r": 8, "t": 8, "b": 0},
-                         hovermode="closest", legend={"orientation": "h", "x": 0, "y": -0.15, "yanchor": "top"})
+                x=starts, y=[_value_at(records, epoch, key) for epoch in starts], **run, showlegend=False,
+                **_diamond(color, dark),
+                hovertemplate=f"{shown}, a stage begins with epoch %{{x}}: <b>%{{y:.4~g}}</b><extra></extra>"))
+            meanings["a stage begins"] = _diamond(ink, dark)
+    for words, style in meanings.items():
+        figure.add_trace(go.Scatter(x=[None], y=[None], name=words, legend="legend2", hoverinfo="skip", **style))
+    figure.update_layout(
+        palette.layout_defaults(dark), height=_HEIGHT, margin={"l": 0, "r": 8, "t": 30, "b": 0}, hovermode="closest",
+        legend={"orientation": "h", "x": 0, "y": -0.15, "yanchor": "top"},
+        # Nothing to switch on and off: it explains.
+        legend2={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "itemclick": False,
+                 "itemdoubleclick": False})
     figure.update_xaxes(title="Epoch", tickformat="d", showgrid=False)
     figure.update_yaxes(title=plotly_text(label), zeroline=False)
     return figure
 
 
+def _pieces(records: Sequence[dict[str, Any]], x: str, key: str,
+            breaks: Collection[int]) -> Iterator[dict[str, Any]]:
+    """Coordinates of each stretch of a curve that is one quantity; a point alone is no line, so it gets a marker."""
+    edges = [index for index, (before, after) in enumerate(pairwise(records), 1)
+             if any(before.get("stage", 0) < stage <= after.get("stage", 0) for stage in breaks)]
+    for start, end in pairwise((0, *edges, len(records))):
+        values = [_finite(record.get(key)) for record in records[start:end]]
+        there = int(np.isfinite(values).sum())
+        if there:
+            yield {"x": [_finite(record.get(x)) for record in records[start:end]], "y": values,
+                   "mode": "lines" if there > 1 else "markers"}
+
+
 def _stage_starts(records: Sequence[dict[str, Any]], x: str) -> list[float]:
-    """Where a new stage of the recipe begins: a jump of the loss there is no accident."""
-    return [step + 0.5 for before, after in pairwise(records)
-            if before.get("stage", 0) != after.get("stage", 0) and np.isfinite(step := _finite(before.get(x)))]
+    """The first step of every stage of the recipe but the first: a jump of the loss there is no accident."""
+    return [step for before, after in pairwise(records)
+            if before.get("stage", 0) != after.get("stage", 0) and np.isfinite(step := _finite(after.get(x)))]
+
+
+def _diamond(color: str, dark: bool) -> dict[str, Any]:
+    """A mark that is seen on a line of its own colour, on a light page and on a dark one."""
+    return {"mode": "markers", "marker": {"symbol": "diamond", "size": 9, "color": palette.page(dark),
+                                          "line": {"color": color, "width": 2}}}
+
+
+def _value_at(records: Sequence[dict[str, Any]], epoch: float, key: str) -> float:
+    return next(_finite(record.get(key)) for record in records if record.get("epoch") == epoch)
 
 
 def _tick_format(records: Sequence[dict[str, Any]], key: str) -> str:

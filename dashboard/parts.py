@@ -60,13 +60,21 @@ def metric(name: str, value: float, **options) -> None:
     st.metric(label, text.format(value), help=explained, **options)
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Seconds as a person says them."""
-    if seconds is None:
-        return "–"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def time_left(seconds: float | None) -> str:
+    """How long a training still takes, which nobody knows before its first steps."""
+    return "time left not known yet" if seconds is None else f"{duration(seconds)} left"
+
+
+def machine(device: str) -> str:
+    """What a training ran on, as Markdown; older runs wrote of "1 threads"."""
+    return plain(device).replace(" 1 threads", " 1 thread")
 
 
 def readable_runs() -> list[RunInfo]:

@@ -7,16 +7,17 @@ from typing import Any
 import streamlit as st
 
 from dashboard import jobs, parts, resources, state
-from dashboard.names import plain
+from dashboard.names import SENTENCE, plain
 from sagvae_core.data import DATASETS
-from sagvae_core.errors import SagvaeError
+from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.presets import MODELS, run_config
-from sagvae_core.runs import RunConfig, check_name, find_run, free_name, runs_folder
+from sagvae_core.runs import RunConfig, check_name, find_run, free_name, is_taken, runs_folder
 from sagvae_core.settings import apply_overrides, parse_setting, with_epochs
 
 QUICK = {"karate": 40, "digits": 30, "mnist": 12, "fashion": 12}  # epochs that show something within a coffee on a CPU
 
 
+@st.fragment  # a name is checked while it is typed: nothing else is drawn again for it
 def new_run() -> None:
     """The form and its button."""
     seeded = st.session_state.get(state.SEEDED)
@@ -45,7 +46,7 @@ def _device() -> str:
 
 def _from_recipe() -> tuple[str, RunConfig] | None:
     """Name and configuration by data set and model, or None with a sentence when they cannot be used."""
-    columns = st.columns(4, vertical_alignment="bottom")
+    columns = st.columns(4)
     dataset = columns[0].selectbox("Data", list(DATASETS), 1, key="new_data",
                                    format_func=lambda name: DATASETS[name].title)
     roles = ["sagvae", "identity"] if dataset == "karate" else list(MODELS)
@@ -57,13 +58,12 @@ def _from_recipe() -> tuple[str, RunConfig] | None:
     with st.expander("More settings"):
         seed, overrides = _settings(dataset, model)
     try:
-        check_name(name)
         config = with_epochs(run_config(dataset, model, seed=seed, overrides=overrides | _typed()), epochs)
     except SagvaeError as error:
         parts.complain(error)
         return None
     _say_if_downloaded(dataset)
-    return name, config
+    return None if name is None else (name, config)
 
 
 def _from_run(seeded: str) -> tuple[str, RunConfig] | None:
@@ -80,7 +80,7 @@ def _from_run(seeded: str) -> tuple[str, RunConfig] | None:
     model = MODELS.get(config.role, config.role)
     top[0].markdown(f":material/content_copy: All settings of **{plain(seeded)}**, {plain(model)} on {plain(data)}. "
                     "Change what you like:")
-    columns = st.columns(3, vertical_alignment="bottom")
+    columns = st.columns(3)
     name = _name(columns[0], seeded)
     epochs = columns[1].number_input("Epochs", 1, 10**6, config.train.total_epochs, key=f"epochs_of_{seeded}")
     seed = columns[2].number_input("Seed", 0, 10**6, min(config.train.seed, 10**6), key=f"seed_of_{seeded}",
@@ -88,7 +88,6 @@ def _from_run(seeded: str) -> tuple[str, RunConfig] | None:
     with st.expander("More settings"):
         _text_area()
     try:
-        check_name(name)
         config = apply_overrides(config, {"train.seed": seed} | _typed())
         if epochs != config.train.total_epochs:
             config = with_epochs(config, epochs)
@@ -96,12 +95,21 @@ def _from_run(seeded: str) -> tuple[str, RunConfig] | None:
         parts.complain(error)
         return None
     _say_if_downloaded(config.data.name)
-    return name, config
+    return None if name is None else (name, config)
 
 
-def _name(column: Any, stem: str) -> str:
-    return column.text_input("Name", free_name(runs_folder(), stem[:60]), max_chars=64,
+def _name(column: Any, stem: str) -> str | None:
+    """The name that is typed, or None with a word below it when no new run can have it."""
+    name = column.text_input("Name", free_name(runs_folder(), stem[:60]), max_chars=64, live=True,
                              key=f"name_{stem.replace('-', '_')}_{state.get(state.CREATED, 0)}")
+    try:
+        check_name(name)
+        if is_taken(runs_folder(), name):
+            raise expected("run name", "new", repr(name), f"{free_name(runs_folder(), name[:60])!r} is free.")
+    except SagvaeError as error:
+        column.caption(f":red[{plain(error, SENTENCE)}]")
+        return None
+    return name
 
 
 def _settings(dataset: str, model: str) -> tuple[int, dict[str, Any]]:

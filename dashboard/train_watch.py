@@ -1,15 +1,15 @@
-"""The Train page's view of one run: where it is, what can be done with it, and its curves."""
+"""The Train page's view of one run: where it is, and what can be done with it."""
 
 from __future__ import annotations
 
 import io
-import itertools
 from collections.abc import Mapping
 
 import streamlit as st
 
-from dashboard import curves, figures, jobs, parts, state
-from dashboard.names import SENTENCE, one_line, plain
+from dashboard import curves, jobs, parts, state
+from dashboard.names import SENTENCE, plain
+from dashboard.train_curves import curves_and_rivals
 from dashboard.train_snapshots import INTERVAL, PLAY, mode_of, snapshots
 from sagvae_core.archive import archive_name, export_run
 from sagvae_core.errors import SagvaeError
@@ -19,6 +19,7 @@ from sagvae_core.runs import Run
 STATES = {"queued": ("schedule", "gray"), "running": ("progress_activity", "blue"), "paused": ("pause", "orange"),
           "finished": ("check", "green"), "stopped": ("stop", "green"), "failed": ("error", "red"),
           "interrupted": ("warning", "orange")}
+_ENDS = "Paused, it goes on later where it was. Stopped, it has ended early and its model is kept."
 _TICK, _SLOW = 1.0, 2.5  # seconds between two looks at where a run is, and at its curves, which change once an epoch
 
 
@@ -38,7 +39,7 @@ def watch(run: Run, others: Mapping[str, Run]) -> None:
     active = state_now in ACTIVE
     st.fragment(_where, run_every=_TICK if active else None)(run, state_now, st.session_state.get(state.SEEDED))
     every = _SLOW if active else None
-    _curves_and_rivals(run, others, every)
+    curves_and_rivals(run, others, every)
     if active or run.snapshot_epochs:
         mode = mode_of(run, active)
         st.fragment(snapshots, run_every=INTERVAL if mode == PLAY else every)(run, mode)
@@ -75,8 +76,8 @@ def _where(run: Run, state_before: str, seeded_before: str | None) -> None:
             (st.error if status.state == "failed" else st.warning)(plain(words, SENTENCE), icon=":material/error:")
         if status.metrics and status.state in ("finished", "stopped"):
             _held_out(status)
-        elif status.state not in ACTIVE and status.saved_step:
-            st.caption(f"Goes on from step {status.saved_step:,} of {status.total_steps:,}.")
+        elif status.state not in ACTIVE:
+            _to_go_on(status)
 
 
 def _buttons(columns: list, run: Run, status: Status) -> None:
@@ -134,16 +135,26 @@ def _progress(status: Status) -> None:
     elif not status.total_steps:
         words = "Reading the data …"
     else:
-        words = (f"Epoch {status.epoch + 1} of {status.total_epochs} · {parts.duration(status.eta_seconds)} left · "
+        words = (f"Epoch {status.epoch + 1} of {status.total_epochs} · {parts.time_left(status.eta_seconds)} · "
                  f"step {status.step:,} of {status.total_steps:,}")
     st.progress(min(share, 1.0), words)
-    details = [plain(status.device).replace("1 threads", "1 thread"),
+    details = [parts.machine(status.device),
                f"{status.memory / 2**30:.1f} GB of memory" if status.memory else "",
                f"nothing before step {status.saved_step:,} can be lost" if status.saved_step else ""]
     st.caption(" · ".join(filter(None, details)))
+    st.caption(_ENDS)
     named = [(key, curves.WORDS[key]) for key in curves.TERMS if key in status.terms]
     for column, (key, words) in zip(st.columns(4), named, strict=False):
         column.metric(words, f"{status.terms[key]:,.1f}", help="In nats a row, the mean over this epoch so far.")
+
+
+def _to_go_on(status: Status) -> None:
+    """What became of a training that is at rest without a model, and where it would go on."""
+    said = ["Paused: it can go on where it was, as if nothing had happened."] if status.state == "paused" else []
+    if status.saved_step:
+        said.append(f"Goes on from step {status.saved_step:,} of {status.total_steps:,}.")
+    if said:
+        st.caption(" ".join(said))
 
 
 def _in_line(run: Run) -> str:
@@ -163,55 +174,8 @@ def _held_out(status: Status) -> None:
     for column, name in zip(st.columns(max(len(names), 4)), names, strict=False):
         with column:
             parts.metric(name, status.metrics[name])
-    ended = "" if status.state == "finished" else f" Stopped in epoch {status.epoch + 1} of {status.total_epochs}."
+    ended = "" if status.state == "finished" else (
+        f" Stopped: it ended early, in epoch {status.epoch + 1} of {status.total_epochs}, and its model is kept.")
     st.caption(f"On {status.metrics.get('test_rows', 0):,.0f} rows it never saw. Trained in "
-               f"{parts.duration(status.seconds)} on {plain(status.device)}.{ended} It is in the pickers of the other "
-               "pages now.")
-
-
-# ---------------------------------------------------------------------------------------------------- curves
-
-def _curves_and_rivals(run: Run, others: Mapping[str, Run], every: float | None) -> None:
-    rivals = {name: other for name, other in others.items() if name != run.name}
-    chosen: list[str] = []
-    if rivals:
-        if set(st.session_state.get(state.COMPARED, ())) - set(rivals):
-            st.session_state[state.COMPARED] = [name for name in st.session_state[state.COMPARED] if name in rivals]
-        chosen = st.multiselect("Compare with", list(rivals), key=state.COMPARED, format_func=one_line,
-                                max_selections=5, placeholder="Curves of other runs in the same picture")
-    st.fragment(_curves, run_every=every)(run, [rivals[name] for name in chosen])
-
-
-def _say_what_is_trained(run: Run, epochs: int) -> None:
-    """Where the bound ends and the second decoder begins: its curve is another one."""
-    before = itertools.takewhile(lambda stage: stage.objective == "elbo", run.config.train.stages)
-    start = sum(stage.epochs for stage in before)
-    if epochs > start:
-        st.caption(f"Up to epoch {start} the ELBO finds the graph; from then on the completion, a second decoder, "
-                   "learns over that graph alone. What stands as ELBO there is its log-likelihood of hidden pixels, on "
-                   "a scale of its own, and there is no KL. Thin lines part the stages of the recipe.")
-
-
-def _curves(run: Run, rivals: list[Run]) -> None:
-    dark = parts.is_dark()
-    with parts.guard():
-        rows = {one.name: curves.flat(one.records) for one in (run, *rivals)}
-        own = rows[run.name]
-        if not own:
-            if run.status.state == "running":
-                st.caption("The first epoch is on its way …")
-                st.skeleton(height=260)
-            return
-        words = curves.labels([row for one in rows.values() for row in one])
-        if rivals:
-            key = parts.one_of("What is compared", list(words), state.TERM, "elbo" if "elbo" in words else None,
-                               format_func=words.get, label_visibility="collapsed")
-            st.plotly_chart(figures.compare_curves(rows, key, words[key], dark), key="rivals",
-                            alt=f"{words[key]} of {len(rows)} runs by epoch")
-            return
-        st.plotly_chart(figures.training_curves(own, dark=dark), key="curves", alt="Terms of the ELBO by epoch")
-        _say_what_is_trained(run, len(own))
-        more = curves.second_row(own)
-        if more:
-            st.plotly_chart(figures.training_curves(own, more, words, dark=dark), key="more_curves",
-                            alt="Attention gates, temperature and edges by epoch")
+               f"{parts.duration(status.seconds)} on {parts.machine(status.device)}.{ended} It is in the pickers of "
+               "the other pages now.")

@@ -23,8 +23,8 @@ def queue() -> None:
         for run, status in active[:SHOWN]:
             columns = st.columns([4, 3, 1, 1], vertical_alignment="center")
             columns[0].markdown(f"**{plain(run.name)}** {badge(status)}")
-            columns[1].caption(f"{parts.duration(status.eta_seconds)} left on {plain(status.device_key or '–')}"
-                               if status.state == "running" else plain(status.device_key))
+            said = [parts.time_left(status.eta_seconds)] if status.state == "running" else []
+            columns[1].caption(" · ".join(filter(None, [*said, plain(status.device_key)])))
             if columns[2].button("Watch", key=f"watch_{run.name}", width="stretch"):
                 st.session_state[state.NEXT] = run.name
                 st.rerun()  # all of the page: a click in here draws this part alone

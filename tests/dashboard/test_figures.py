@@ -169,11 +169,48 @@ def test_curves_of_several_runs_have_a_colour_each_and_no_line_without_numbers()
     runs = {"one": [{"epoch": epoch, "elbo": -epoch, "validation_elbo": -epoch - 1} for epoch in (1, 2, 3)],
             "<b>two": [{"epoch": 1, "elbo": float("nan")}, {"epoch": 2, "elbo": 5.0}], "none": [{"epoch": 1}]}
     figure = figures.compare_curves(runs, "elbo", "ELBO")
-    assert [(trace.name, trace.line.dash, list(trace.x)) for trace in figure.data] == [
-        ("one", "solid", [1, 2, 3]), ("one", "dash", [1, 2, 3]), ("&lt;b&gt;two", "solid", [1, 2])]
-    assert len({trace.line.color for trace in figure.data}) == 2
-    assert [trace.showlegend for trace in figure.data] == [True, False, True]
+    curves, meanings = figure.data[:3], figure.data[3:]
+    assert [(trace.name, trace.mode, trace.line.dash, list(trace.x)) for trace in curves] == [
+        ("one", "lines", "solid", [1, 2, 3]), ("one", "lines", "dash", [1, 2, 3]),
+        ("&lt;b&gt;two", "markers", "solid", [1, 2])]
+    assert len({trace.line.color for trace in curves}) == 2
+    assert [trace.showlegend for trace in curves] == [True, False, True]
+    assert [(trace.name, trace.line.dash, trace.legend) for trace in meanings] == [
+        ("training", "solid", "legend2"), ("held out", "dash", "legend2")]
     assert figure.layout.yaxis.title.text == "ELBO"
+
+
+STAGES = [{"epoch": epoch, "stage": stage, "elbo": 1.0 * epoch, "validation_elbo": 2.0 * epoch}
+          for epoch, stage in ((1, 0), (2, 0), (3, 1), (4, 1), (5, 2))]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_compared_curves_are_marked_where_a_stage_begins_and_broken_where_the_quantity_changes(dark):
+    figure = figures.compare_curves({"one": STAGES, "two": STAGES[:2]}, "elbo", "ELBO", dark, {"one": {2}})
+    drawn = [trace for trace in figure.data if trace.legend != "legend2"]
+    assert [(trace.mode, list(trace.x)) for trace in drawn] == [
+        ("lines", [1, 2, 3, 4]), ("markers", [5]), ("lines", [1, 2, 3, 4]), ("markers", [5]), ("markers", [3, 5]),
+        ("lines", [1, 2]), ("lines", [1, 2])]
+    assert [trace.showlegend for trace in drawn] == [True, *[False] * 4, True, False]
+    said = [trace for trace in figure.data if trace.legend == "legend2"]
+    assert [trace.name for trace in said] == ["training", "held out", "a stage begins"]
+    assert said[-1].marker.symbol == drawn[4].marker.symbol == "diamond"
+    assert said[-1].marker.line.color == palette.ink(dark)
+
+
+def test_a_curve_is_broken_where_its_name_stands_for_another_quantity():
+    from dashboard.curves import breaks
+    from sagvae_core.presets import run_config
+
+    found = breaks(run_config("digits").train.stages)  # warm, warm with more KL, robust, completion, trusting
+    assert found["elbo"] == {1, 2, 3, 4}
+    assert found["log_likelihood"] == {2, 3, 4}
+    assert found["kl_z"] == found["kl_graph"] == found["outlier_rate"] == {3}
+    assert not any(breaks(run_config("karate").train.stages).values())
+    figure = figures.training_curves(STAGES, breaks={"elbo": {1}})
+    assert [(trace.mode, list(trace.x)) for trace in figure.data] == [
+        ("lines", [1, 2]), ("lines", [3, 4, 5])] * 2
+    assert sum(bool(trace.showlegend) for trace in figure.data) == 2
 
 
 def test_small_numbers_have_no_unit_and_large_ones_have():

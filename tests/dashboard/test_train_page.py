@@ -71,7 +71,7 @@ def test_bad_names_get_a_sentence_and_no_start(open_page, name):
     app = open_page("train")
     app.text_input[0].set_value(name).run()
     sound(app)
-    assert "run name must be" in errors(app)
+    assert "run name must be" in plain_words(app)
     assert start_button(app).disabled
 
 
@@ -98,12 +98,15 @@ def test_a_name_that_is_taken_gets_a_sentence(open_page, no_process, runs_folder
     Run.create(runs_folder, "mine", run_config("digits"))
     before = {path: path.read_bytes() for path in (runs_folder / "mine").iterdir()}
     app = open_page("train")
+    assert app.text_input[0].proto.live_debounce_ms, "it is said while somebody types"
+    app.number_input(key="epochs_digits").set_value(7)
     app.text_input[0].set_value("mine").run()
-    start = start_button(app)
-    if not start.disabled:
-        start.click().run()
     sound(app)
-    assert "run name must be new, got 'mine'" in errors(app)
+    assert "run name must be new, got 'mine'. 'mine-2' is free." in plain_words(app)
+    assert start_button(app).disabled
+    app.text_input[0].set_value("mine-2").run()
+    assert not start_button(app).disabled
+    assert app.number_input(key="epochs_digits").value == 7
     assert not no_process
     assert before == {path: path.read_bytes() for path in (runs_folder / "mine").iterdir()}
 
@@ -117,6 +120,26 @@ def test_the_proposed_name_is_free(open_page, no_process, runs_folder):
     assert app.text_input[0].value != first
 
 
+def test_a_name_that_is_taken_at_the_last_moment_loses_no_setting(open_page, monkeypatch, runs_folder):
+    from dashboard import jobs
+
+    def taken(name: str, config: object) -> None:
+        Run.create(runs_folder, name, run_config("digits"))
+        Run.create(runs_folder, name, config)
+
+    monkeypatch.setattr(jobs, "start", taken)
+    app = open_page("train")
+    app.number_input(key="epochs_digits").set_value(7)
+    app.text_area(key="new_settings").set_value("train.batch_size=32")
+    app.text_input[0].set_value("mine").run()
+    start_button(app).click().run()
+    sound(app)
+    assert "run name must be new, got 'mine'" in errors(app)
+    app.run()
+    assert (app.number_input(key="epochs_digits").value, app.text_input[0].value) == (7, "mine")
+    assert app.text_area(key="new_settings").value == "train.batch_size=32"
+
+
 def test_a_training_is_seen_and_asked_to_pause_or_stop(open_page, runs_folder):
     run = Run.create(runs_folder, "busy", run_config("digits"))
     run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid()), step=3,
@@ -126,8 +149,14 @@ def test_a_training_is_seen_and_asked_to_pause_or_stop(open_page, runs_folder):
     assert not start_button(app).disabled  # it would wait for its turn
     assert "1 run trains or waits already" in words(app)
     assert "nothing before step 2 can be lost" in words(app)
+    assert "goes on later where it was" in words(app)
     progress = app.get("progress")
     assert progress and progress[0].value == 30
+    assert "7 s left" in progress[0].proto.text
+    run.write_status(dataclasses.replace(run.status, eta_seconds=None, device="CPU (x86_64, 1 threads)"))
+    app.run()
+    assert "time left not known yet" in app.get("progress")[0].proto.text
+    assert "CPU (x86_64, 1 thread)" in plain_words(app)
     for label, what in (("Stop", "stop"), ("Pause", "pause")):
         app = open_page("train")
         button(app, label).click().run()
@@ -171,6 +200,7 @@ def test_an_unfinished_run_can_go_on(open_page, no_process, runs_folder, state):
     app = open_page("train")
     sound(app)
     assert state in words(app)
+    assert ("Paused: it can go on where it was" in words(app)) == (state == "paused")
     if state == "failed":
         assert "got 7." in plain_words(app)
     button(app, "Go on").click().run()
@@ -216,14 +246,25 @@ def test_a_finished_run_shows_its_metrics_and_curves(open_page, copy_run):
     assert app.get("progress")[0].proto.text == "After epoch 5 of 9"
 
 
+def test_a_stopped_run_says_what_became_of_it(open_page, copy_run):
+    run = Run(copy_run("digits-sagvae", "mine"))
+    run.write_status(dataclasses.replace(run.status, state="stopped", epoch=4))
+    app = open_page("train")
+    sound(app)
+    assert "Stopped: it ended early, in epoch 5 of 80, and its model is kept." in words(app)
+    assert "Thin lines part the stages of the recipe." in words(app)
+    assert "Up to epoch 40 the ELBO finds the graph" in words(app)
+
+
 def test_curves_of_several_runs_stand_in_one_picture(open_page, copy_run):
     copy_run("karate-sagvae", "mine")
-    copy_run("karate-per-sample", "other")
+    copy_run("digits-sagvae", "other")
     app = open_page("train", watch="mine")
     app.multiselect[0].set_value(["other"]).run()
     sound(app)
     figure = plot(app, "rivals")
-    assert {trace["name"] for trace in figure["data"]} == {"mine", "other"}
+    assert {trace["name"] for trace in figure["data"]} == {"mine", "other", "training", "held out", "a stage begins"}
+    assert "A curve is broken where" in words(app)
     app.button_group[0].set_value("kl_z").run()
     sound(app)
     assert "KL(z)" in plot(app, "rivals")["layout"]["yaxis"]["title"]["text"]
