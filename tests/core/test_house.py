@@ -16,12 +16,12 @@ import sagvae_core
 ROOT = Path(__file__).parents[2]
 CORE, DASHBOARD = ROOT / "sagvae_core", ROOT / "dashboard"
 HEAVY = ("torchvision", "torch_geometric", "accelerate", "sklearn", "skimage", "pandas", "streamlit", "plotly",
-         "matplotlib", "huggingface_hub")
+         "matplotlib", "huggingface_hub", "pyarrow", "narwhals")
 
 # The arrows of the core: a module may import those of an earlier row (and of its own row, but never in a circle).
 LAYERS = (
     ("errors", "config_io", "shares", "progress", "file_text"),
-    ("config_data", "tracking", "processes", "graph_xml"),
+    ("config_data", "tracking", "processes", "graph_xml", "tables"),
     ("config_completion",),
     ("config",),
     ("distributions", "layers", "damage", "masks", "perturbations", "metrics", "denoisers", "schedules", "devices",

@@ -1,0 +1,57 @@
+"""Cells of text read as numbers: decimal commas, thousands, per cent, and the many ways to write "nothing here"."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+
+MISSING = frozenset(("", "-", "--", "?", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "nil"))
+"""What stands for a missing cell, in small letters."""
+
+LARGEST = 1e100
+"""Numbers beyond it count as infinite: their squares would leave what a computer can hold."""
+
+_LONGEST = 400  # letters of a number: the largest that a computer holds has 309 digits
+
+_POINT = re.compile(r"(?=[+-]?\.?\d)[+-]?(?:\d+|\d{1,3}(?:[ ,']\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"(?=[+-]?,?\d)[+-]?(?:\d+|\d{1,3}(?:[ .']\d{3})+)?(?:,\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_INFINITE = re.compile(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
+_ALIKE = str.maketrans({"−": "-", "’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " "})
+
+
+def missing_spellings() -> list[str]:
+    """:data:`MISSING` in small, capital and mixed letters, for parsers that tell these apart."""
+    return sorted({how(text) for text in MISSING for how in (str.lower, str.upper, str.title)} | {"NaN", "N/a"})
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell says that nothing is there."""
+    return len(text) < 40 and text.strip().casefold() in MISSING
+
+
+def with_point(text: str) -> float | None:
+    """A number with a decimal point: "1.5", "1,234.5", "1 234", "12%". None when it is no number."""
+    return _number(text, _POINT, lambda number: number.replace(",", ""))
+
+
+def with_comma(text: str) -> float | None:
+    """A number with a decimal comma: "1,5", "1.234,5", "1 234", "12%". None when it is no number."""
+    return _number(text, _COMMA, lambda number: number.replace(".", "").replace(",", "."))
+
+
+def _number(text: str, pattern: re.Pattern[str], plain: Callable[[str], str]) -> float | None:
+    if len(text) > _LONGEST:
+        return None
+    if not pattern.fullmatch(text):  # nearly all numbers are plain ones
+        text = text.translate(_ALIKE).strip().removesuffix("%").rstrip()
+        if _INFINITE.fullmatch(text):
+            return math.copysign(math.inf, -1 if text.startswith("-") else 1)
+        if not pattern.fullmatch(text):
+            return None
+    return float(plain(text).replace(" ", "").replace("'", ""))
+
+
+def comma_votes(texts: Iterable[str]) -> int:
+    """How many more of these cells are numbers with a decimal comma than with a decimal point."""
+    return sum((with_comma(text) is not None) - (with_point(text) is not None) for text in texts)
