@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import expected
 from .content import Content, Texts, array_content, text_content
 from .copies import find_copies
-from .names import quoted, tidy_names
+from .names import as_text, quoted, tidy_names
 from .recognition import recognise_column
 from .table import FEWEST, KINDS, LEFT_OUT, Column, Table, check_width
 
@@ -94,8 +94,8 @@ def _array(series: Any) -> pa.Array:
 
     try:
         array = series.to_arrow()
-    except (pa.ArrowException, OverflowError):  # Python objects of several types: what they say may be numbers
-        array = pa.array([None if value is None else str(value) for value in series.to_list()], pa.large_string())
+    except Exception:  # of many types, for Python objects of many types: what these say may still be numbers
+        array = pa.array([None if value is None else as_text(value) for value in series.to_list()], pa.large_string())
     if isinstance(array, pa.ChunkedArray):
         array = array.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # older PyArrow keeps the chunks where there are none or many

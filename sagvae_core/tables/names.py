@@ -16,8 +16,7 @@ def tidy_names(raw: Iterable[object]) -> tuple[list[str], list[str]]:
     names: list[str] = []
     unnamed, long, twice = [], [], []
     for number, value in enumerate(raw, 1):
-        # Half a surrogate pair is no text: it could be neither saved nor sent to a page.
-        name = str("" if value is None else value).encode("utf-8", "replace").decode("utf-8").strip()
+        name = "" if value is None else as_text(value).strip()
         if not name:
             name = f"column {number}"
             unnamed.append(name)
@@ -39,6 +38,20 @@ def tidy_names(raw: Iterable[object]) -> tuple[list[str], list[str]]:
              f"{_columns(twice)} had the name of another column and {_was(twice)} numbered: {quoted(twice)}."
              if twice else ""]
     return names, [note for note in notes if note]
+
+
+def as_text(value: object) -> str:
+    """What an object says of itself, in letters that can be saved and sent: half a surrogate pair cannot."""
+    try:
+        return str(value).encode("utf-8", "replace").decode("utf-8")
+    except ValueError:  # Python writes no whole number of more than some thousand digits
+        return f"<{type(value).__name__}>"
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """The first line of what another library says, without its full stop and with a ? for what cannot be printed."""
+    line = (text.splitlines() or [""])[0].strip().rstrip(".")[:most]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def quoted(names: list[str] | tuple[str, ...], most: int = 3) -> str:

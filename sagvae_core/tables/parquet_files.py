@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SagvaeError, expected
 from .limits import Limits, megabytes
-from .names import quoted, tidy_names
+from .names import one_line, quoted, tidy_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,8 @@ def read_parquet(data: bytes, limits: Limits) -> tuple[pd.DataFrame, list[str]]:
     except SagvaeError:
         raise
     except Exception as error:  # PyArrow raises whatever its decoders meet in a damaged file
-        reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
-        raise expected("the table", "a whole Parquet file", f"one that PyArrow cannot read ({reason[:200]})",
+        reason = one_line(str(error)) or type(error).__name__
+        raise expected("the table", "a whole Parquet file", f"one that PyArrow cannot read ({reason})",
                        "Copy or save it anew.") from None
 
 
@@ -60,7 +60,7 @@ def _check_types(schema: pa.Schema) -> None:
 
     for field in schema:
         if pa.types.is_nested(field.type):
-            raise expected(f"column {quoted([field.name])}", "one value in each row", f"{field.type}",
+            raise expected(f"column {quoted([field.name])}", "one value in each row", one_line(str(field.type)),
                            "Write its parts into columns of their own, or save the table without it.")
 
 

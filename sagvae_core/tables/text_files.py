@@ -15,6 +15,7 @@ from ..errors import expected
 from .cells import missing_spellings
 from .dialect import Dialect, find_dialect
 from .limits import Limits
+from .names import one_line
 from .signatures import check_text
 
 if TYPE_CHECKING:
@@ -151,5 +152,5 @@ def _unreadable(text: str, dialect: Dialect, error: Exception) -> Exception:
             start = reader.line_num + 1
     except csv.Error:  # a cell of more than 131,072 letters
         pass
-    reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    reason = one_line(str(error)) or type(error).__name__
     return expected("the table", f"rows of {width:,} cells", reason, "Save it anew as CSV.")
