@@ -15,6 +15,7 @@ from dashboard.curves import TERMS, WORDS
 from dashboard.names import ALONG, plotly_text
 
 _HEIGHT = 300
+_FEW = 5  # epochs that all have their tick
 
 
 def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | None = None,
@@ -60,7 +61,7 @@ def training_curves(records: Sequence[dict[str, Any]], keys: Sequence[str] | Non
         palette.layout_defaults(dark), height=height or 40 + 210 * rows, margin={"l": 0, "r": 8, "t": 32, "b": 0},
         hovermode="closest",
         legend={"orientation": "h", "x": 1, "xanchor": "right", "y": -0.22 / rows, "yanchor": "top"})
-    figure.update_xaxes(nticks=5, tickformat="d", showgrid=False)
+    figure.update_xaxes(**_whole_ticks(len(records)), showgrid=False)
     figure.update_yaxes(nticks=5, showgrid=True, zeroline=False)
     for column in range(1, columns + 1):
         figure.update_xaxes(title={"text": x, "standoff": 6}, row=rows, col=column)
@@ -106,11 +107,12 @@ def compare_curves(runs: Mapping[str, Sequence[dict[str, Any]]], key: str, label
         figure.add_trace(go.Scatter(x=[None], y=[None], name=words, legend="legend2", hoverinfo="skip", **style))
     figure.update_layout(
         palette.layout_defaults(dark), height=_HEIGHT, margin={"l": 0, "r": 8, "t": 30, "b": 0}, hovermode="closest",
-        legend={"orientation": "h", "x": 0, "y": -0.15, "yanchor": "top"},
-        # Nothing to switch on and off: it explains.
-        legend2={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "itemclick": False,
-                 "itemdoubleclick": False})
-    figure.update_xaxes(title="Epoch", tickformat="d", showgrid=False)
+        legend={"orientation": "h", "x": 0, "y": -0.27, "yanchor": "top"},
+        # It explains, and switches nothing on and off. Streamlit's chart theme leaves its letters grey.
+        legend2={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "font": {"color": ink},
+                 "itemclick": False, "itemdoubleclick": False})
+    figure.update_xaxes(title={"text": "Epoch", "standoff": 6}, showgrid=False,
+                        **_whole_ticks(max(map(len, runs.values()), default=0)))
     figure.update_yaxes(title=plotly_text(label), zeroline=False)
     return figure
 
@@ -142,6 +144,11 @@ def _diamond(color: str, dark: bool) -> dict[str, Any]:
 
 def _value_at(records: Sequence[dict[str, Any]], epoch: float, key: str) -> float:
     return next(_finite(record.get(key)) for record in records if record.get("epoch") == epoch)
+
+
+def _whole_ticks(count: int) -> dict[str, Any]:
+    """Ticks at whole epochs only; Plotly's own of three epochs would be 1, 1.5, 2 and so on, rounded to "1 2 2"."""
+    return {"tickformat": "d"} | ({"dtick": 1} if count <= _FEW else {"nticks": _FEW + 1})
 
 
 def _tick_format(records: Sequence[dict[str, Any]], key: str) -> str:

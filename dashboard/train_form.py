@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import jobs, parts, resources, state
 from dashboard.names import SENTENCE, plain
 from sagvae_core.data import DATASETS
-from sagvae_core.errors import SagvaeError, expected
+from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import MODELS, run_config
 from sagvae_core.runs import RunConfig, check_name, find_run, free_name, is_taken, runs_folder
 from sagvae_core.settings import apply_overrides, parse_setting, with_epochs
@@ -102,14 +102,16 @@ def _name(column: Any, stem: str) -> str | None:
     """The name that is typed, or None with a word below it when no new run can have it."""
     name = column.text_input("Name", free_name(runs_folder(), stem[:60]), max_chars=64, live=True,
                              key=f"name_{stem.replace('-', '_')}_{state.get(state.CREATED, 0)}")
+    problem = ""
     try:
         check_name(name)
         if is_taken(runs_folder(), name):
-            raise expected("run name", "new", repr(name), f"{free_name(runs_folder(), name[:60])!r} is free.")
+            problem = f"“{name}” is taken; “{free_name(runs_folder(), name[:60])}” is free."
     except SagvaeError as error:
-        column.caption(f":red[{plain(error, SENTENCE)}]")
-        return None
-    return name
+        problem = str(error)
+    if problem:
+        column.markdown(f":small[:red[{plain(problem, SENTENCE)}]]")  # of a caption the red would be faint
+    return None if problem else name
 
 
 def _settings(dataset: str, model: str) -> tuple[int, dict[str, Any]]:

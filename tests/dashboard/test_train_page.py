@@ -102,7 +102,7 @@ def test_a_name_that_is_taken_gets_a_sentence(open_page, no_process, runs_folder
     app.number_input(key="epochs_digits").set_value(7)
     app.text_input[0].set_value("mine").run()
     sound(app)
-    assert "run name must be new, got 'mine'. 'mine-2' is free." in plain_words(app)
+    assert "“mine” is taken; “mine-2” is free." in plain_words(app)
     assert start_button(app).disabled
     app.text_input[0].set_value("mine-2").run()
     assert not start_button(app).disabled
