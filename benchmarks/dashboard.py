@@ -12,26 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from benchmarks.serving import serving  # noqa: E402
+
 PICTURES = "[...document.querySelectorAll('[data-testid=stMain] img[src^=\"data:image/png\"]')].map(i => i.src).join()"
 AWAITED = "div.sv-img"  # the frame of a picture that is still to come
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
 
 
 THIRD = "VAE, 20-dim code"  # beside the pair that is shown at first
@@ -115,42 +109,32 @@ def measure(dataset: str, moves: int) -> dict[str, float]:
     from find_browser import find_browser
     from playwright.sync_api import sync_playwright
 
-    port = free_port()
-    started = time.perf_counter()
-    server = subprocess.Popen([sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True)
+    from sagvae_core.data import DATASETS
+
     report: dict[str, float] = {}
-    try:
-        while True:
-            try:
-                urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read()
-                break
-            except OSError:
-                time.sleep(0.05)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "server.log") as (address, _), \
+            sync_playwright() as playwright:
         report["server_start_s"] = time.perf_counter() - started
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
-            started = time.perf_counter()
-            page.goto(f"http://localhost:{port}/")
-            page.get_by_text("Train your own").wait_for(timeout=120_000)
-            page.wait_for_function(f"{PICTURES}.length > 0", timeout=120_000)
-            report["overview_drawn_s"] = time.perf_counter() - started
-            from sagvae_core.data import DATASETS
-            page.goto(f"http://localhost:{port}/robustness")
-            page.get_by_role("button", name=DATASETS[dataset].title).or_(
-                page.get_by_role("radio", name=DATASETS[dataset].title)).first.click(timeout=60_000)
-            page.get_by_role("slider", name="Noisy pixels").wait_for(timeout=60_000)
-            page.wait_for_timeout(4000)
-            page.locator(".st-key-lab_models").get_by_role("button", name=THIRD).click()
-            page.wait_for_timeout(4000)
-            for name, act in CONTROLS.items():
-                for part, waits in zip(("first", "all"), zip(*act(page, moves + WARM_UP)[WARM_UP:], strict=True)):
-                    report |= {f"{name}_{part}_median_ms": statistics.median(waits),
-                               f"{name}_{part}_p95_ms": sorted(waits)[int(0.95 * len(waits))]}
-            browser.close()
-    finally:
-        os.killpg(server.pid, 15)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        started = time.perf_counter()
+        page.goto(f"{address}/")
+        page.get_by_text("Train your own").wait_for(timeout=120_000)
+        page.wait_for_function(f"{PICTURES}.length > 0", timeout=120_000)
+        report["overview_drawn_s"] = time.perf_counter() - started
+        page.goto(f"{address}/robustness")
+        page.get_by_role("button", name=DATASETS[dataset].title).or_(
+            page.get_by_role("radio", name=DATASETS[dataset].title)).first.click(timeout=60_000)
+        page.get_by_role("slider", name="Noisy pixels").wait_for(timeout=60_000)
+        page.wait_for_timeout(4000)
+        page.locator(".st-key-lab_models").get_by_role("button", name=THIRD).click()
+        page.wait_for_timeout(4000)
+        for name, act in CONTROLS.items():
+            for part, waits in zip(("first", "all"), zip(*act(page, moves + WARM_UP)[WARM_UP:], strict=True)):
+                report |= {f"{name}_{part}_median_ms": statistics.median(waits),
+                           f"{name}_{part}_p95_ms": sorted(waits)[int(0.95 * len(waits))]}
+        browser.close()
     return report
 
 

@@ -30,8 +30,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from benchmarks.load_report import markdown, problems, summary  # noqa: E402
-from benchmarks.load_served import Memory, Training, serving  # noqa: E402
+from benchmarks.load_served import Memory, Training  # noqa: E402
 from benchmarks.load_sessions import Session  # noqa: E402
+from benchmarks.serving import serving  # noqa: E402
 
 PAGES = ("robustness", "relations", "sampling", "train", "")
 ARRIVAL = 0.3  # seconds from one session to the next
@@ -55,7 +56,8 @@ class Measured:
 async def measure(count: int, seconds: float, warm_up: float, warm_moves: int, folder: Path) -> Measured:
     """Serve the app from ``folder`` and let ``count`` sessions use it for ``seconds`` after the warm-up."""
     runs = folder / "runs"
-    with serving(folder / "server.log", runs) as (address, server):
+    with serving(folder / "server.log", SAGVAE_RUNS=str(runs)) as (address, number):
+        server = psutil.Process(number)
         training = Training(runs, folder / "training.log")
         try:
             await training.begin()

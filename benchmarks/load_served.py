@@ -1,4 +1,4 @@
-"""The processes of the load benchmark: the app as `sagvae dashboard` serves it, and a training beside it."""
+"""What the load benchmark looks at beside its sessions: the server's memory, and a training on the same machine."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 180.0  # seconds for a process to be ready
+from benchmarks.serving import PATIENCE, ROOT
+
 TRAINED = ("--dataset", "digits", "--model", "sagvae", "--epochs", "2000")  # lasts longer than the sessions
 
 
@@ -37,43 +33,6 @@ class Memory:
         """As it is now."""
         full = process.memory_full_info()
         return cls(time.monotonic(), full.rss, getattr(full, "uss", None), process.num_threads())
-
-
-@contextmanager
-def serving(log: Path, runs: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Address and process of an app that runs until the block ends; ``runs`` is its folder of runs.
-
-    Raises:
-        RuntimeError: it does not start.
-    """
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sagvae_core", "dashboard", "--no-browser", "--port", str(port)], cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "SAGVAE_RUNS": str(runs)}, stdout=output, stderr=output,
-            start_new_session=True)
-    address = f"http://localhost:{port}"
-    try:
-        end = time.monotonic() + PATIENCE
-        while not _healthy(address):
-            if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"The app does not start:\n{log.read_text()}")
-            time.sleep(0.2)
-        yield address, psutil.Process(process.pid)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address + "/_stcore/health", timeout=2) as answer:
-            return answer.read() == b"ok"
-    except OSError:
-        return False
 
 
 class Training:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from find_browser import find_browser
 from handling import drawn, settled
-from serving import serving
+
+from benchmarks.serving import serving
 
 PATIENCE = 60_000  # ms; a training may run beside the tests
 
@@ -29,7 +30,7 @@ def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(runs_folder: Path) -> Iterator[str]:
     """Address of the app."""
-    with serving(runs_folder.with_name("server.log"), SAGVAE_RUNS=str(runs_folder)) as address:
+    with serving(runs_folder.with_name("server.log"), SAGVAE_RUNS=str(runs_folder)) as (address, _):
         yield address
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import evidence_records as made
 import pytest
 from handling import changed, choose, go, keyed, no_error, overflow, settled
-from serving import serving
+
+from benchmarks.serving import serving
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evidence")
     made.write_all(folder / "studies")
     with serving(folder / "server.log", SAGVAE_RUNS=str(folder / "runs"),
-                 SAGVAE_STUDIES=str(folder / "studies")) as address:
+                 SAGVAE_STUDIES=str(folder / "studies")) as (address, _):
         yield address
 
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from handling import choose, go, keyed, overflow, settled
-from serving import serving
 from strangers import IN_FILES, NAMES, write_runs, write_studies
 
+from benchmarks.serving import serving
 from dashboard import names, network
 from sagvae_core.data import dataset_available
 
@@ -45,7 +45,7 @@ def runs_folder(folder) -> Path:
 def server(folder, runs_folder) -> Iterator[str]:
     write_studies(folder / "studies")
     with serving(folder / "server.log", SAGVAE_RUNS=str(runs_folder),
-                 SAGVAE_STUDIES=str(folder / "studies")) as address:
+                 SAGVAE_STUDIES=str(folder / "studies")) as (address, _):
         yield address
 
 
@@ -194,7 +194,7 @@ def test_an_upload_with_a_hostile_name(open_hostile):
 def test_markdown_and_figures_show_every_name_letter_by_letter(browser, tmp_path):
     """In each element that reads Markdown: the text is the name's, and no element was made of it."""
     with serving(tmp_path / "server.log", SCRIPT, PYTHONPATH=os.pathsep.join(map(str, (
-            SCRIPT.parents[1], SCRIPT.parents[2])))) as address:
+            SCRIPT.parents[1], SCRIPT.parents[2])))) as (address, _):
         context = browser.new_context(viewport={"width": 1440, "height": 1000})
         page, complaints = context.new_page(), []
         page.set_default_timeout(PATIENCE)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from handling import choose, drawn, fill, go, keyed, metric, no_error, settled
-from serving import serving
 
+from benchmarks.serving import serving
 from sagvae_core.runs import Run
 
 
@@ -82,7 +82,7 @@ def test_a_server_that_starts_anew_finds_the_running_job(browser, tmp_path):
         return page
 
     try:
-        with serving(tmp_path / "first.log", SAGVAE_RUNS=str(runs_folder)) as address:
+        with serving(tmp_path / "first.log", SAGVAE_RUNS=str(runs_folder)) as (address, _):
             page = opened(address)
             start(page, "long", 2000)
             pressed(page, "pause").wait_for()
@@ -90,7 +90,7 @@ def test_a_server_that_starts_anew_finds_the_running_job(browser, tmp_path):
             pid, step = run.status.pid, run.status.step
             page.close()
         assert (run.status.state, run.status.pid) == ("running", pid)  # the server is gone, the training is not
-        with serving(tmp_path / "second.log", SAGVAE_RUNS=str(runs_folder)) as address:
+        with serving(tmp_path / "second.log", SAGVAE_RUNS=str(runs_folder)) as (address, _):
             page = opened(address)
             pressed(page, "pause").wait_for()
             assert keyed(page, "watch").get_by_role("combobox").input_value() == "long"

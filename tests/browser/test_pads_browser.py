@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from handling import choose, fill, keyed, no_error, overflow, settled
 from PIL import Image
-from serving import serving
+
+from benchmarks.serving import serving
 
 SCRIPT = Path(__file__).with_name("pads_script.py")
 SIDE = 280  # CSS pixels of both pictures
@@ -35,7 +36,7 @@ WATCH = """() => {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the script with the two components; takes the place of the app's."""
-    with serving(tmp_path_factory.mktemp("pads") / "server.log", SCRIPT) as address:
+    with serving(tmp_path_factory.mktemp("pads") / "server.log", SCRIPT) as (address, _):
         yield address
 
 

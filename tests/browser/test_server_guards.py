@@ -6,14 +6,17 @@ import http.client
 import json
 import re
 import socket
+import subprocess
+import sys
 import tomllib
+import zipfile
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from handling import settled
-from serving import ROOT, serving
+from handling import no_error, settled
 
+from benchmarks.serving import ROOT, serving
 from dashboard.drawings import LARGEST_FILE
 
 UPLOAD = "/_stcore/upload_file"
@@ -103,7 +106,8 @@ def test_who_may_open_a_session(server, origin, host, opens):
 
 def test_a_server_for_others_says_its_own_names(tmp_path):
     names = "studio.example.com localhost"  # as SECURITY.md has it
-    with serving(tmp_path / "server.log", SAGVAE_RUNS=str(tmp_path), STREAMLIT_SERVER_ALLOWED_HOSTS=names) as address:
+    with serving(tmp_path / "server.log", SAGVAE_RUNS=str(tmp_path),
+                 STREAMLIT_SERVER_ALLOWED_HOSTS=names) as (address, _):
         assert connects(address, "https://studio.example.com", "studio.example.com")
         assert connects(address, address, None)
         assert not connects(address, "https://other.example.com", "other.example.com")
@@ -185,7 +189,7 @@ def test_no_file_can_be_asked_for(server, path):
 def test_an_error_of_ours_shows_no_traceback(browser, tmp_path):
     script = tmp_path / "broken.py"
     script.write_text("import streamlit as st\nst.header('Broken')\nword = 'the-secret'\nraise RuntimeError(word)\n")
-    with serving(tmp_path / "server.log", script) as address:
+    with serving(tmp_path / "server.log", script) as (address, _):
         page = browser.new_page()
         page.set_default_timeout(60_000)
         page.goto(address)
@@ -196,3 +200,27 @@ def test_an_error_of_ours_shows_no_traceback(browser, tmp_path):
     for word in ("the-secret", "RuntimeError", "Traceback", "broken.py", str(tmp_path)):
         assert word not in text
     assert "RuntimeError: the-secret" in (tmp_path / "server.log").read_text(), "whoever runs the server can look"
+
+
+def test_an_installed_wheel_is_guarded_looks_the_same_and_finds_its_runs(browser, tmp_path):
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=ROOT, check=True,
+                   capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "site")
+    with serving(tmp_path / "server.log", root=tmp_path / "site", SAGVAE_RUNS=str(tmp_path / "runs"),
+                 SAGVAE_DATA=str(tmp_path)) as (address, _):
+        assert json.loads(ask(address, "/_stcore/host-config")[2])["allowedOrigins"] == []
+        assert connects(address, address, None)
+        assert not connects(address, "http://example.com", "example.com")
+        assert ask(address, f"{UPLOAD}/nobody/file", "PUT", BEFORE + AFTER, **FORM)[0] == 403
+        page = browser.new_page(color_scheme="light")
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}/train")
+        settled(page)
+        start = page.get_by_role("button", name="Start training")
+        assert start.evaluate("button => getComputedStyle(button).backgroundColor") == "rgb(14, 116, 144)"
+        page.goto(f"{address}/robustness?data=MNIST+digits")
+        settled(page)
+        no_error(page)
+        assert "MNIST digits is not on this machine" in page.get_by_test_id("stAlert").inner_text()
+        page.close()
