@@ -62,3 +62,28 @@ def edge_kinds(probabilities: np.ndarray, truth: np.ndarray, threshold: float) -
     is_true = truth[found[:, 0], found[:, 1]]
     missed = strongest_edges(np.where(truth & (probabilities <= threshold), probabilities, -1.0), -0.5)
     return {"hit": found[is_true], "miss": missed, "false": found[~is_true]}
+
+
+def shown_edges(probabilities: np.ndarray, threshold: float, truth: np.ndarray | None,
+                limit: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """The edges that a node-link figure draws, the most probable first.
+
+    Args:
+        probabilities: (N, N).
+        threshold: in [0, 1].
+        truth: (N, N) or None; if given, the missed edges are drawn too.
+        limit: of all of these, keep no more than this many.
+
+    Returns:
+        pairs (E, 2) int; kinds (E,) of "hit", "miss" and "false" as in :func:`edge_kinds`, "" without a truth; how many
+        there would be without the limit.
+    """
+    probabilities = np.asarray(probabilities)
+    if truth is None:
+        by_kind = {"": strongest_edges(probabilities, threshold)}
+    else:
+        by_kind = edge_kinds(probabilities, truth, threshold)
+    pairs = np.concatenate(list(by_kind.values()))
+    kinds = np.repeat(list(by_kind), list(map(len, by_kind.values())))
+    surest = np.argsort(-probabilities[pairs[:, 0], pairs[:, 1]], kind="stable")[:limit]
+    return pairs[surest], kinds[surest], len(pairs)

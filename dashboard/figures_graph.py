@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard import palette
-from dashboard.edges import edge_kinds, strongest_edges
+from dashboard.edges import edge_kinds, shown_edges
 from dashboard.names import ALONG, BESIDE, one_line, plotly_text
 
 _BANDS = 4  # widths of lines: Plotly draws one path per band, however many edges it has
@@ -127,17 +127,8 @@ def figure_one(truth_positions: np.ndarray, reconstructed_positions: np.ndarray,
 def _add_edges(figure: go.Figure, probabilities: np.ndarray, threshold: float, positions: np.ndarray,
                truth: np.ndarray | None, limit: int, dark: bool, highlight: int | None) -> tuple[int, int]:
     """Add a trace for every band (or kind) of edges; returns how many are drawn of how many."""
-    if truth is None:
-        pairs = strongest_edges(probabilities, threshold)
-        kinds = np.zeros(len(pairs), dtype=int)
-    else:
-        by_kind = edge_kinds(probabilities, truth, threshold)
-        pairs = np.concatenate([by_kind[kind] for kind in palette.EDGE_KINDS])
-        kinds = np.repeat(np.arange(3), [len(by_kind[kind]) for kind in palette.EDGE_KINDS])
-    total = len(pairs)
+    pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit)
     sure = probabilities[pairs[:, 0], pairs[:, 1]]
-    kept = np.argsort(-sure, kind="stable")[:limit]
-    pairs, kinds, sure = pairs[kept], kinds[kept], sure[kept]
     own = np.zeros(len(pairs), dtype=bool) if highlight is None else (pairs == highlight).any(1)
     fade = 1.0 if highlight is None else 0.45
     scale = 1.0 if len(pairs) <= 400 else 0.7 if len(pairs) <= 1500 else 0.5  # many lines must not become a blot
@@ -149,16 +140,16 @@ def _add_edges(figure: go.Figure, probabilities: np.ndarray, threshold: float, p
             figure.add_trace(_lines(positions, pairs[(band == level) & ~own], line,
                                     opacity=fade * (0.3 + 0.15 * level)))
     else:
-        for code, kind in enumerate(palette.EDGE_KINDS):
+        for kind in palette.EDGE_KINDS:
             line = {"color": styles[kind].color, "width": max(scale, 0.7) * 1.5, "dash": styles[kind].dash}
-            drawn = pairs[(kinds == code) & ~own]
+            drawn = pairs[(kinds == kind) & ~own]
             figure.add_trace(_lines(positions, drawn, line, opacity=fade * 0.85, name=styles[kind].label,
-                                    legend=bool((kinds == code).any()), empty=highlight is not None))
+                                    legend=bool((kinds == kind).any()), empty=highlight is not None))
     if highlight is not None:
-        for code in np.unique(kinds[own]):
-            style = styles[palette.EDGE_KINDS[code]]
-            line = {"color": palette.accent(dark)} if truth is None else {"color": style.color, "dash": style.dash}
-            figure.add_trace(_lines(positions, pairs[own & (kinds == code)], line | {"width": 2.2}))
+        for kind in np.unique(kinds[own]).tolist():
+            line = {"color": palette.accent(dark)} if truth is None else {"color": styles[kind].color,
+                                                                           "dash": styles[kind].dash}
+            figure.add_trace(_lines(positions, pairs[own & (kinds == kind)], line | {"width": 2.2}))
     return len(pairs), total
 
 

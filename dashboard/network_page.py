@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dashboard import palette
-from dashboard.edges import edge_kinds, strongest_edges
+from dashboard.edges import shown_edges
 from dashboard.names import ALONG, BESIDE, html_text, one_line
 
 _TEMPLATE = Path(__file__).with_name("network_page.html")
@@ -30,8 +30,8 @@ _SPREAD = 290.0  # canvas units from the middle to the rim; vis-network fits it 
 
 def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarray, names: Sequence[str] | None = None,
                groups: Sequence[int] | None = None, group_names: Sequence[str] | None = None,
-               truth: np.ndarray | None = None, dark: bool = False, height: int = 520,
-               max_edges: int = 1500) -> str:
+               truth: np.ndarray | None = None, dark: bool = False, height: int | None = 520,
+               max_edges: int = 1500, are_ranks: bool = False) -> str:
     """The page: nodes where the server put them, edges as wide as they are sure, names and probabilities on hover.
 
     Args:
@@ -43,8 +43,9 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
         group_names: a name for each group number, for the legend; untrusted.
         truth: (N, N); if given, edges are coloured as hit, miss and false edge, and missed edges are drawn too.
         dark: the page around it is dark.
-        height: of the frame in pixels.
+        height: of the frame in pixels; None for a page of its own, which fills its window.
         max_edges: beyond it only the most probable edges are drawn, and the page says so.
+        are_ranks: the probabilities say only which pair is surer than which; no edge shows its own.
 
     Returns:
         HTML of about 0.5 MB, nearly all of it the library.
@@ -53,14 +54,14 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
     count = len(probabilities)
     names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     groups = [0] * count if groups is None else [int(group) for group in groups]
-    edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges)
+    edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges, are_ranks)
     nodes = _nodes(probabilities, threshold, np.asarray(positions, dtype=float), names, groups, group_names, dark)
     shown = f"{len(edges)} edges" if len(edges) == total else f"the {len(edges)} surest of {total} edges"
     values = {
         "TITLE": html_text(f"Network of {count} nodes, {shown}"),
         "NOTE": html_text("" if len(edges) == total else shown),
         "LEGEND": _legend(groups, group_names, kinds, dark),
-        "HEIGHT": str(int(height)), "INK": palette.ink(dark),
+        "HEIGHT": "100vh" if height is None else f"{int(height)}px", "INK": palette.ink(dark),
         "MUTED": palette.muted(dark), "PAGE": palette.page(dark), "HAIRLINE": palette.hairline(dark),
         "ACCENT": palette.accent(dark), "DATA": _embed({"nodes": nodes, "edges": edges}),
         "LIBRARY": _vis_network(),
@@ -110,23 +111,16 @@ def _label(name: str, color: str, size: float | None, count: int) -> dict[str, A
 
 
 def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth: np.ndarray | None, dark: bool,
-           limit: int) -> tuple[list[dict[str, Any]], int, list[str]]:
+           limit: int, are_ranks: bool) -> tuple[list[dict[str, Any]], int, list[str]]:
     """vis-network's edges, how many there would be without the limit, and which kinds occur."""
     styles = palette.edge_styles(dark)
-    if truth is None:
-        pairs = strongest_edges(probabilities, threshold)
-        kinds = np.full(len(pairs), "", dtype=object)
-    else:
-        by_kind = edge_kinds(probabilities, truth, threshold)
-        pairs = np.concatenate([by_kind[kind] for kind in palette.EDGE_KINDS])
-        kinds = np.array([kind for kind in palette.EDGE_KINDS for _ in by_kind[kind]], dtype=object)
-    surest = np.argsort(-probabilities[pairs[:, 0], pairs[:, 1]], kind="stable")[:limit]
+    pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit)
     edges = []
-    for (first, second), kind in zip(pairs[surest].tolist(), kinds[surest].tolist()):
+    for (first, second), kind in zip(pairs.tolist(), kinds.tolist()):
         probability = float(probabilities[first, second])
         edge: dict[str, Any] = {
             "from": first, "to": second,
-            "title": f"{names[first]} – {names[second]}\n{100 * probability:.0f} % sure",
+            "title": f"{names[first]} – {names[second]}" + ("" if are_ranks else f"\n{100 * probability:.0f} % sure"),
             "width": 1.4 if kind == "miss" else round(0.5 + 2.7 * probability**2, 2),
         }
         if kind:
@@ -137,7 +131,7 @@ def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth:
         else:
             edge["color"] = {"color": palette.muted(dark), "opacity": round(0.25 + 0.55 * probability, 2)}
         edges.append(edge)
-    return edges, len(pairs), [kind for kind in palette.EDGE_KINDS if kind in set(kinds.tolist())]
+    return edges, total, [kind for kind in palette.EDGE_KINDS if kind in set(kinds.tolist())]
 
 
 def _legend(groups: list[int], group_names: Sequence[str] | None, kinds: list[str], dark: bool) -> str:
