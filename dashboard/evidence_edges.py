@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dashboard.evidence import Line
+from sagvae_core.graph_files import RelationGraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,16 @@ def as_probabilities(found: Found, chosen: np.ndarray) -> np.ndarray:
     rank = np.empty(len(found.scores))
     rank[np.argsort(found.scores, kind="stable")] = np.arange(len(rank)) / max(len(rank), 1)
     return square(np.where(chosen, 0.55 + 0.45 * rank, 0.45 * rank))
+
+
+def relation_graph(found: Found, chosen: np.ndarray, names: Sequence[str], about: Mapping[str, str]) -> RelationGraph:
+    """The kept scores and the chosen pairs (bool, P) of N named nodes as they are written to files."""
+    truth, edges = square(found.truth), square(chosen)
+    return RelationGraph(
+        tuple(names), square(found.scores), None, edges,
+        node_attributes={"degree": edges.sum(1), "true degree": truth.sum(1)},
+        graph_attributes={**about, "seed": found.seed}
+        | ({} if found.threshold is None else {"own threshold": found.threshold}))
 
 
 def stored(edges: dict[tuple[str, str, str], Found], task: str, rows: Iterable[Line]) -> dict[str, Found]:

@@ -7,6 +7,7 @@ from dashboard import (
     evidence_edges,
     evidence_images_page,
     evidence_parts,
+    exports,
     figures,
     figures_evidence,
     parts,
@@ -16,6 +17,7 @@ from dashboard import (
 from dashboard import evidence_tables as tables
 from dashboard.evidence import BASELINE, CANDIDATE, OURS, REFERENCE, Line, Record
 from dashboard.figures_evidence import Curve
+from dashboard.graph_picture import Drawn
 from dashboard.names import plain
 from sagvae_core.errors import SagvaeError
 
@@ -176,7 +178,7 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
     state.fit_to(state.METHOD, labels)
     left, right = st.columns(2, gap="large")
     with right:
-        st.subheader("Hits, misses, false edges", anchor=False)
+        beside = exports.heading("Hits, misses, false edges")
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             label = st.selectbox("Method", labels, key=state.METHOD, bind="query-params", width=300,
                                  help="Or click its row in the table.")
@@ -184,18 +186,23 @@ def curves_and_graph(name: str, record: Record, task: str, rows: list[Line]) -> 
                                help="The pairs above the method's own threshold, or the K best for K true edges.")
         found = kept[label]
         pairs = evidence_edges.chosen_pairs(found, cut == CUTS[1])
-        figure = figures.network_figure(
-            evidence_edges.as_probabilities(found, pairs), 0.5, places, club and club.names, club and club.groups,
-            club and club.group_names, evidence_edges.square(found.truth), dark=DARK, height=440)
+        members = club.names if club else [str(node) for node in range(len(places))]
+        drawn = Drawn(evidence_edges.as_probabilities(found, pairs), 0.5, places, members, club and club.groups,
+                      club and club.group_names, evidence_edges.square(found.truth))
+        with beside:
+            exports.menu(lambda: evidence_edges.relation_graph(found, pairs, members, {
+                "study": name, "task": task, "method": label, "edges": cut}), drawn, f"{task}-{label}-{cut}",
+                f"The edges: {cut}")
+        figure = figures.network_figure(**vars(drawn), dark=DARK, height=440)
         st.plotly_chart(figure, key="graph", config={"displayModeBar": False},
                         alt=f"True graph, and what {label} found of it")
         rates = evidence_edges.hit_rates(pairs, found.truth)
-        drawn = figure.layout.meta
+        shown = figure.layout.meta
         st.caption(f"{rates['hits']:,} found and true, {rates['misses']:,} missed, {rates['false']:,} not true: "
                    f"precision {rates['precision']:.3f}, recall {rates['recall']:.3f}, F1 {rates['f1']:.3f}, in the "
                    f"one run with seed {found.seed}."
-                   + (f" The {drawn['shown']:,} surest of {drawn['total']:,} lines are drawn."
-                      if drawn["total"] > drawn["shown"] else ""))
+                   + (f" The {shown['shown']:,} surest of {shown['total']:,} lines are drawn."
+                      if shown["total"] > shown["shown"] else ""))
     with left:
         st.subheader("Precision and recall", anchor=False)
         paper = [(line.label, line.paper["recall"], line.paper["precision"]) for line in rows
