@@ -71,6 +71,8 @@ def _arrays(frame: Any) -> tuple[list[str], list[pa.Array], list[str]]:
     import narwhals as nw
     from narwhals.dependencies import is_pandas_like_dataframe, is_pyarrow_table
 
+    frame = nw.to_native(frame, pass_through=True)
+    notes: list[str] = []
     # Narwhals refuses names that are there twice, so they are made different first.
     if is_pyarrow_table(frame):
         names, notes = tidy_names(frame.column_names)

@@ -89,10 +89,10 @@ def text_content(column: Texts, comma: bool) -> Content:
     readable = sum(int(count) for count, number in zip(counts, read) if number is not None)
     missing = len(column.places) - observed
     examples = tuple(_cut(text) for text in column.texts[:_EXAMPLES])
-    if observed and readable >= _NUMERIC * observed:
-        return _numbers_in_text(column, read, comma, observed - readable, examples)
     keys = [text.strip().casefold() for text in column.texts]
     levels = sorted(set(keys))
+    if observed and (readable == observed or (readable >= _NUMERIC * observed and len(levels) > 2)):
+        return _numbers_in_text(column, read, comma, observed - readable, examples)
     if len(levels) == 2:
         values = np.array([*map(float, map(levels.index, keys)), np.nan])[column.places]
         named = tuple(_cut(column.texts[keys.index(level)].strip()) for level in levels)
@@ -160,6 +160,8 @@ def array_content(array: pa.Array) -> Content:
     if pa.types.is_temporal(kind):
         return Content(None, "dates or times; make numbers of them, such as days since the first", "", (), missing,
                        pc.count_distinct(array).as_py(), ())
+    if pa.types.is_nested(kind):
+        return Content(None, "lists or records, not one number in each row", "", (), missing, 0, ())
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return Content(None, f"no numbers but {_cut(str(kind))}", "", (), missing, 0, ())

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 from ..errors import expected
 from .cells import is_missing, with_comma, with_point
@@ -15,7 +15,7 @@ from .names import tidy_names
 
 _SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # the earlier, the rarer inside a cell
 _SAMPLE = 1 << 20  # letters; the header must be in them
-_SAMPLE_ROWS = 50
+_SAMPLE_ROWS, _SAMPLE_CELLS = 50, 10_000
 _YEARS = range(1900, 2101)
 
 
@@ -105,7 +105,7 @@ def _fit(rows: list[list[str]]) -> tuple[float, bool, float, int]:
     length, count = Counter(map(len, rows)).most_common(1)[0]
     if length < 2:
         return (0, False, 0, length)
-    cells = [cell for row in rows[1:] or rows for cell in row]
+    cells = list(islice(chain.from_iterable(rows[1:] or rows), _SAMPLE_CELLS))
     numbers = sum(map(_is_number_or_gap, cells)) / max(1, len(cells))
     return (round(count / len(rows), 1), len(rows[0]) > 1, numbers, length)
 

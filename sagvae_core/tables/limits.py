@@ -26,12 +26,21 @@ class Limits:
     cells: int = 20_000_000
 
     def check_bytes(self, count: int) -> None:
-        """Refuse a file of ``count`` bytes, or of at least so many."""
+        """Refuse a file of ``count`` bytes, or one that was read so far and no further.
+
+        Raises:
+            SagvaeError: these are more than the limit.
+        """
         if count > self.bytes:
-            raise expected("the table", f"at most {megabytes(self.bytes)}", f"{megabytes(count)} or more", _SMALLER)
+            most, size = megabytes(self.bytes), megabytes(count)
+            raise expected("the table", f"at most {most}", "more" if size == most else size, _SMALLER)
 
     def check_shape(self, rows: int, columns: int) -> None:
-        """Refuse a table of too many rows, columns or cells."""
+        """Refuse a table of too many rows, columns or cells.
+
+        Raises:
+            SagvaeError: these are more than the limit.
+        """
         if columns > self.columns:
             raise expected("the table", f"at most {self.columns:,} columns wide", f"{columns:,}",
                            "Keep the columns that matter, and save those.")
@@ -41,7 +50,11 @@ class Limits:
         self.check_cells(rows * columns)
 
     def check_cells(self, count: int) -> None:
-        """Refuse a table of ``count`` cells, or of about so many."""
+        """Refuse a table of ``count`` cells, or of about so many.
+
+        Raises:
+            SagvaeError: these are more than the limit.
+        """
         if count > self.cells:
             raise expected("the table", f"of at most {self.cells:,} cells", f"{count:,}",
                            "Keep fewer columns, or a random sample of the rows.")

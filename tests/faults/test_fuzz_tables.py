@@ -225,7 +225,6 @@ def parquet(columns, **options):
 
 half = np.arange(200_000, dtype=np.int32) % 2
 files = {
-    "a million rows": ("a.parquet", parquet({f"x{place}": np.zeros(1_000_000) for place in range(60)})),
     "packed zeros": ("a.csv.gz", gzip.compress(bytes(100_000_000), 1) * 20),
     "long repeated cells": ("a.parquet", parquet({"a": pa.DictionaryArray.from_arrays(half, ["x" * 10**6, "y"]),
                                                   "b": half})),
