@@ -75,6 +75,8 @@ class ModelConfig:
     likelihood_scale: str = "shared"
     initial_scale: float = 0.3
     initial_outlier_rate: float = 0.1  # robust likelihood: the first guess of the share of damaged values
+    binary_nodes: tuple[int, ...] = ()  # of the Gaussian likelihood: nodes that are Bernoulli instead, above 0 or not
+    missing: bool = False  # rows may hold NaN: the bound is over what was observed
     completion: CompletionConfig | None = None  # a second decoder on the learned graph, which fills in hidden nodes
 
     def __post_init__(self) -> None:
@@ -116,6 +118,12 @@ class ModelConfig:
                            "channels as channels", self.edge_functions)
         if self.likelihood == "bernoulli" and self.output != "sigmoid":
             raise expected("model.output", "'sigmoid' with the Bernoulli likelihood", repr(self.output))
+        if self.binary_nodes and (self.likelihood != "gaussian" or self.num_channels != 1
+                                  or not set(self.binary_nodes) <= set(range(self.num_nodes))):
+            raise expected("model.binary_nodes", f"empty, or nodes from 0 to {self.num_nodes - 1} of one channel under "
+                           "the Gaussian likelihood", self.binary_nodes)
+        if self.missing and (self.edge_logits != "free" or self.completion is not None):
+            raise expected("model.missing", "False unless edge logits are free and there is no completion", True)
         if self.completion is not None and (self.num_channels != 1 or self.output != "sigmoid"):
             raise expected("model.completion", "None unless every node is one value from 0 to 1 (num_channels = 1, "
                            "output 'sigmoid')", f"{self.num_channels} channels, output {self.output!r}")

@@ -47,12 +47,12 @@ class LatentEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.slope = None
+        self.sees_all = config.encoder == "all" or config.latent == "per_sample"
         if config.encoder == "linear":
             self.slope = nn.Parameter(torch.ones(()))
             self.log_variance = nn.Parameter(torch.full((config.num_nodes, config.latent_channels),
                                                         config.initial_log_variance))
             return
-        self.sees_all = config.encoder == "all" or config.latent == "per_sample"
         width = config.latent_channels
         if self.sees_all:
             width = config.latent_dim if config.latent == "per_sample" else config.num_nodes * config.latent_channels

@@ -39,12 +39,16 @@ class GenerativeModel(nn.Module):
         self.likelihood = build_likelihood(config)
 
     def check(self, x: Tensor) -> Tensor:
-        """Return ``x`` if it is (B, N, C) for this model and finite, else raise what was expected, got and helps."""
+        """Return ``x`` if it is (B, N, C) for this model and finite, else raise what was expected, got and helps.
+
+        NaN is allowed where the configuration says that values may be missing.
+        """
         shape = (self.config.num_nodes, self.config.num_channels)
         if x.ndim != 3 or tuple(x.shape[1:]) != shape:
             raise expected("x", f"of shape (B, {shape[0]}, {shape[1]})", tuple(x.shape),
                            "Choose the data set this model was trained on, or another model.")
-        if not torch.isfinite(x).all():
+        missing = getattr(self.config, "missing", False)
+        if bool(x.isinf().any()) or not (missing or torch.isfinite(x).all()):
             raise expected("x", "finite", "NaN or infinity", "Remove or fill these values first.")
         return x
 

@@ -1,8 +1,9 @@
-"""p(x | z, A): what the decoder's output says about a row. All return log densities in nats, summed to shape (B,)."""
+"""p(x | z, A): what the decoder's output says about a row. All log densities are in nats."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -27,15 +28,23 @@ class Likelihood(nn.Module):
         """The reconstruction: E[x | z, A], for the robust mixture that of its inliers."""
         return self.link(preactivation)
 
-    def log_prob(self, preactivation: Tensor, x: Tensor) -> Tensor:
+    def log_prob(self, preactivation: Tensor, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """log p(x | z, A) of rows x (B, N, C), summed over their values or those ``observed``, bool (B, N, C)."""
+        if observed is None:
+            return self.log_density(preactivation, x).flatten(1).sum(1)
+        density = self.log_density(preactivation, torch.where(observed, x, 0.0))
+        return torch.where(observed, density, 0.0).flatten(1).sum(1)
+
+    def log_density(self, preactivation: Tensor, x: Tensor) -> Tensor:
+        """log p of every value, (B, N, C)."""
         raise NotImplementedError
 
 
 class BernoulliLikelihood(Likelihood):
     """Cross-entropy for values in [0, 1]; grey values count as probabilities, as is usual for images."""
 
-    def log_prob(self, preactivation: Tensor, x: Tensor) -> Tensor:
-        return -binary_cross_entropy_with_logits(preactivation, x, reduction="none").flatten(1).sum(1)
+    def log_density(self, preactivation: Tensor, x: Tensor) -> Tensor:
+        return -binary_cross_entropy_with_logits(preactivation, x, reduction="none")
 
 
 class GaussianLikelihood(Likelihood):
@@ -50,10 +59,27 @@ class GaussianLikelihood(Likelihood):
         """s, shape (1 or N, 1), in units of the data."""
         return self.log_scale.clamp(*_LOG_SCALE_RANGE).exp()
 
-    def log_prob(self, preactivation: Tensor, x: Tensor) -> Tensor:
-        error = (x - self.mean(preactivation)) / self.scale
-        density = -0.5 * (error.square() + _LOG_2PI) - self.scale.log()
-        return density.flatten(1).sum(1)
+    def log_density(self, preactivation: Tensor, x: Tensor) -> Tensor:
+        error = (x - self.link(preactivation)) / self.scale
+        return -0.5 * (error.square() + _LOG_2PI) - self.scale.log()
+
+
+class MixedLikelihood(GaussianLikelihood):
+    """Gaussian, but Bernoulli for the ``binary`` nodes: whether their value is above 0, as the upper of two is once
+    they are centred. Their mean is the probability of that."""
+
+    def __init__(self, output: str, num_nodes: int, binary: Sequence[int], num_scales: int = 1,
+                 initial_scale: float = 0.3):
+        super().__init__(output, num_scales, initial_scale)
+        self.register_buffer("binary", torch.zeros(num_nodes, 1, dtype=torch.bool), persistent=False)
+        self.binary[list(binary)] = True
+
+    def mean(self, preactivation: Tensor) -> Tensor:
+        return torch.where(self.binary, torch.sigmoid(preactivation), self.link(preactivation))
+
+    def log_density(self, preactivation: Tensor, x: Tensor) -> Tensor:
+        bits = -binary_cross_entropy_with_logits(preactivation, (x > 0).to(x.dtype), reduction="none")
+        return torch.where(self.binary, bits, super().log_density(preactivation, x))
 
 
 class RobustLikelihood(Likelihood):
@@ -83,9 +109,9 @@ class RobustLikelihood(Likelihood):
         error = (x - self.mean(preactivation)) / self.scale
         return logsigmoid(-self.outlier_logit) - 0.5 * (error.square() + _LOG_2PI) - self.scale.log()
 
-    def log_prob(self, preactivation: Tensor, x: Tensor) -> Tensor:
+    def log_density(self, preactivation: Tensor, x: Tensor) -> Tensor:
         inlier = self._log_inlier(preactivation, x)
-        return torch.logaddexp(inlier, logsigmoid(self.outlier_logit).expand_as(inlier)).flatten(1).sum(1)
+        return torch.logaddexp(inlier, logsigmoid(self.outlier_logit).expand_as(inlier))
 
     def inlier_probability(self, preactivation: Tensor, x: Tensor) -> Tensor:
         """p(value is undamaged | x, mean), shape of ``x``: where the model trusts its input."""
@@ -100,5 +126,8 @@ def build_likelihood(config: ModelConfig | ReferenceConfig, kind: str | None = N
         return BernoulliLikelihood(output)
     scales = config.num_nodes if getattr(config, "likelihood_scale", "shared") == "node" else 1
     if kind == "gaussian":
-        return GaussianLikelihood(output, scales, getattr(config, "initial_scale", 0.3))
+        initial = getattr(config, "initial_scale", 0.3)
+        binary = getattr(config, "binary_nodes", ())
+        return (MixedLikelihood(output, config.num_nodes, binary, scales, initial) if binary
+                else GaussianLikelihood(output, scales, initial))
     return RobustLikelihood(output, scales, config.initial_scale, config.initial_outlier_rate)

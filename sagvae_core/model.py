@@ -60,8 +60,20 @@ class SAGVAE(GenerativeModel):
     # ------------------------------------------------------------------ the two posteriors and the generator
 
     def encode(self, x: Tensor) -> Normal:
-        """q(z | x): a Normal of shape (B, N, D) per node or (B, latent_dim) per sample (eqs. 2-4)."""
-        return self.latent_encoder(self.check(x))
+        """q(z | x): a Normal of shape (B, N, D) per node or (B, latent_dim) per sample (eqs. 2-4).
+
+        A node whose value is missing (NaN) says nothing of its own code, which is then the prior's, N(0, I), and costs
+        nothing. An encoder that sees whole rows is shown 0 in its place.
+        """
+        x = self.check(x)
+        if not self.config.missing:
+            return self.latent_encoder(x)
+        posterior = self.latent_encoder(x.nan_to_num())
+        if self.latent_encoder.sees_all:
+            return posterior
+        unknown = x.isnan().any(-1, keepdim=True)
+        return Normal(posterior.loc.masked_fill(unknown, 0.0), posterior.scale.masked_fill(unknown, 1.0),
+                      validate_args=False)
 
     def infer_graph(self, x: Tensor | None = None, temperature: float = 1.0) -> BinaryConcrete | None:
         """q(A | these rows) over the pairs (eqs. 5-7), *not* the data set's graph; None for ``graph="identity"``.

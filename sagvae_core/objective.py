@@ -48,13 +48,15 @@ def elbo_terms(model: GenerativeModel, x: Tensor, target: Tensor | None = None, 
     """The terms for rows ``x`` (B, N, C); one draw of z a row and, in train mode, one graph for the batch.
 
     Args:
-        target: what the likelihood is asked about; ``x`` itself unless the model learns from clean targets.
+        target: what the likelihood is asked about; ``x`` itself unless the model learns from clean targets. Of a model
+            whose values may be missing (NaN), those that are do not count.
         likelihood: another than the model's, e.g. Bernoulli to warm a robust model up.
         share: the rows to work on, under the graph and with the noise of them all; by default all.
     """
     output = model(x, temperature=temperature, generator=generator, share=share)
     target = take(x if target is None else target, share)
-    log_likelihood = (likelihood or model.likelihood).log_prob(output.preactivation, target)
+    observed = ~target.isnan() if getattr(model.config, "missing", False) else None
+    log_likelihood = (likelihood or model.likelihood).log_prob(output.preactivation, target, observed)
     kl_z = torch.zeros_like(log_likelihood) if output.posterior is None else gaussian_kl(output.posterior)
     kl_graph = (log_likelihood.new_zeros(()) if output.edges is None
                 else edge_kl(output.edges.logits, model.config.edge_prior).sum())

@@ -70,15 +70,26 @@ class _Moments:
 
     def gains(self, target: int, candidates: Sequence[int], given: np.ndarray) -> np.ndarray:
         """Nats that each candidate's features (J of them) add to a regression of ``target`` on the ``given``, (J,)."""
-        candidates = np.asarray(candidates)
-        wanted = np.concatenate([self.targets[target], self.features[candidates].ravel()])
-        left = self._left(wanted, self.features[given].ravel())
-        size, count = self.channels, self.count
-        cross = left[size:, :size].reshape(len(candidates), count, size)
-        blocks = left[size:, size:].reshape(len(candidates), count, len(candidates), count)
-        gram = blocks[np.arange(len(candidates)), :, np.arange(len(candidates))] + _RIDGE * self.rows * np.eye(count)
+        columns, wanted = self.features[np.asarray(candidates)], self.targets[target]
+        # Of each candidate alone: what candidates have to do with each other is most of the work, and not asked for.
+        cross = self.moments[columns[:, :, None], wanted]
+        gram = self.moments[columns[:, :, None], columns[:, None, :]]
+        whole = self.moments[wanted, wanted]
+        held = self.features[given].ravel()
+        if len(held):
+            inner = self.moments[np.ix_(held, held)]
+            regular = inner + _RIDGE * self.rows * np.eye(len(held))
+            seen, aimed = self.moments[held[:, None, None], columns], self.moments[np.ix_(held, wanted)]
+            by_seen = np.linalg.solve(regular, seen.reshape(len(held), -1))
+            by_aimed = np.linalg.solve(regular, aimed)
+            rest_seen = (inner @ by_seen).reshape(seen.shape) - seen
+            by_seen, rest_aimed = by_seen.reshape(seen.shape), inner @ by_aimed - aimed
+            cross = cross - np.einsum("hjq,hc->jqc", seen, by_aimed) + np.einsum("hjq,hc->jqc", by_seen, rest_aimed)
+            gram = gram - np.einsum("hjq,hjr->jqr", seen, by_seen) + np.einsum("hjq,hjr->jqr", by_seen, rest_seen)
+            whole = whole - (aimed * by_aimed).sum(axis=0) + (by_aimed * rest_aimed).sum(axis=0)
+        gram = gram + _RIDGE * self.rows * np.eye(self.count)
         explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
-        return self._nats(explained, left[:size, :size].diagonal()).sum(axis=1)
+        return self._nats(explained, whole).sum(axis=1)
 
     def all_gains(self, target: int, given: np.ndarray) -> np.ndarray:
         """:meth:`gains` of every node, each given the others of ``given``, (N,); 0 for ``target`` itself."""

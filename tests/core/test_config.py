@@ -100,6 +100,13 @@ REFUSED = [
     (TrainConfig, {"seed": 2**31}, "train.seed must be in [0, 2.14748e+09], got 2147483648."),
     (TrainConfig, {"patience": 0}, "train.patience must be in [1, 1e+06], got 0."),
     (TrainConfig, {"precision": "int4"}, "train.precision must be one of 'no', 'bf16', 'fp16', got 'int4'."),
+    (ModelConfig, {"num_nodes": 3, "likelihood": "gaussian", "output": "identity", "binary_nodes": (1, 3)},
+     "model.binary_nodes must be empty, or nodes from 0 to 2 of one channel under the Gaussian likelihood, got "
+     "(1, 3)."),
+    (ModelConfig, {"num_nodes": 3, "binary_nodes": (1,)},
+     "model.binary_nodes must be empty, or nodes from 0 to 2 of one channel under the Gaussian likelihood, got (1,)."),
+    (ModelConfig, {"num_nodes": 3, "missing": True, "edge_logits": "amortised"},
+     "model.missing must be False unless edge logits are free and there is no completion, got True."),
 ]
 
 

@@ -13,6 +13,7 @@ from sagvae_core.likelihoods import (
     BernoulliLikelihood,
     GaussianLikelihood,
     Likelihood,
+    MixedLikelihood,
     RobustLikelihood,
     build_likelihood,
 )
@@ -138,3 +139,31 @@ def test_the_output_of_the_configuration_is_the_link():
                        PRE)
     with pytest.raises(NotImplementedError):
         Likelihood("sigmoid").log_prob(PRE, X)
+
+
+def test_the_mixed_likelihood_is_bernoulli_for_its_binary_nodes_and_gaussian_for_the_others():
+    config = ModelConfig(num_nodes=4, likelihood="gaussian", likelihood_scale="node", output="identity",
+                         binary_nodes=(1, 3))
+    likelihood = build_likelihood(config)
+    assert isinstance(likelihood, MixedLikelihood) and likelihood.scale.shape == (4, 1)
+    pre, x = PRE[..., :1], X[..., :1] - 0.5
+    density = likelihood.log_density(pre, x)
+    continuous = Normal(pre, likelihood.scale).log_prob(x)
+    bits = Bernoulli(logits=pre).log_prob((x > 0).float())
+    assert torch.allclose(density[:, [0, 2]], continuous[:, [0, 2]], atol=1e-5)
+    assert torch.allclose(density[:, [1, 3]], bits[:, [1, 3]], atol=1e-5)
+    mean = likelihood.mean(pre)
+    assert torch.equal(mean[:, [1, 3]], torch.sigmoid(pre[:, [1, 3]])) and torch.equal(mean[:, [0, 2]], pre[:, [0, 2]])
+    assert "binary" not in likelihood.state_dict(), "it is in the configuration"
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "robust"])
+def test_values_that_are_missing_do_not_count(kind):
+    likelihood = build_likelihood(ModelConfig(num_nodes=4, num_channels=2, likelihood=kind))
+    observed = torch.rand(X.shape, generator=GENERATOR) > 0.4
+    wanted = torch.where(observed, likelihood.log_density(PRE, X), 0.0).sum((1, 2))
+    pre = PRE.clone().requires_grad_()
+    found = likelihood.log_prob(pre, X.masked_fill(~observed, math.nan), observed)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    found.sum().backward()
+    assert pre.grad.isfinite().all() and not pre.grad[~observed].any() and pre.grad[observed].all()

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sagvae_core.config import ModelConfig
+from sagvae_core.errors import SagvaeError
 from sagvae_core.model import SAGVAE
 from sagvae_core.objective import elbo_terms
 
@@ -89,3 +90,32 @@ def test_the_graph_encoder_matches_its_density_whatever_the_logits():
         model.graph_encoder.match_density(x)
         assert model.infer_graph(x).probs.mean().item() == pytest.approx(0.07, abs=1e-4)
         assert not model.graph_encoder.bias.requires_grad
+
+
+@pytest.mark.parametrize("encoder", ["node", "linear", "all"])
+def test_missing_values_train_and_are_filled_in_from_their_neighbours(encoder):
+    config = ModelConfig(num_nodes=5, encoder=encoder, likelihood="gaussian", output="identity", hidden=(4,),
+                         binary_nodes=(4,), missing=True)
+    model = SAGVAE(config, seed=1).train()
+    x = torch.randn(6, 5, 1, generator=torch.Generator().manual_seed(0))
+    holes = torch.zeros(x.shape, dtype=torch.bool)
+    holes[0, 1], holes[2, 4], holes[3] = True, True, True  # a value, a bit, a whole row
+    gaps = x.masked_fill(holes, float("nan"))
+    terms = elbo_terms(model, gaps, generator=torch.Generator().manual_seed(1))
+    assert terms.log_likelihood[3] == 0, "nothing was observed"
+    (-terms.elbo().mean()).backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
+    posterior = model.eval().encode(gaps)
+    if encoder != "all":
+        assert terms.kl_z[3] == 0
+        assert posterior.loc[0, 1] == 0 and posterior.scale[0, 1] == 1, "the prior's"
+        whole = model.encode(x)
+        assert torch.equal(posterior.loc[~holes.expand_as(posterior.loc)], whole.loc[~holes.expand_as(whole.loc)])
+    assert model.reconstruct(gaps).isfinite().all()
+    with pytest.raises(SagvaeError, match="x must be finite, got NaN or infinity"):
+        model.encode(x.masked_fill(holes, float("inf")))
+
+
+def test_missing_values_are_refused_unless_they_are_expected():
+    with pytest.raises(SagvaeError, match="x must be finite, got NaN or infinity"):
+        SAGVAE(ModelConfig(num_nodes=2)).encode(torch.full((1, 2, 1), float("nan")))
