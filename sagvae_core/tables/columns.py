@@ -100,8 +100,6 @@ def _array(series: Any) -> pa.Array:
         array = pa.array([None if value is None else as_text(value) for value in series.to_list()], pa.large_string())
     if isinstance(array, pa.ChunkedArray):
         array = array.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # older PyArrow keeps the chunks where there are none or many
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     if pa.types.is_dictionary(array.type) and pa.types.is_primitive(array.type.value_type):
         array = array.dictionary_decode()
     return array
