@@ -54,7 +54,7 @@ def summary(measured: Measured, command: str) -> dict[str, Any]:
                    "course": [_sample(measured, sample) for sample in _every(measured.samples, STEP)]},
         "trainings": measured.trainings,
         "cores_used": {name: round(value, 2) for name, value in measured.cores.items()},
-        "machine": _machine(),
+        "machine": machine(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
     }
 
@@ -154,7 +154,8 @@ def _sample(measured: Measured, sample: Memory) -> dict[str, float]:
             "own_mb": round((sample.own or 0) / 1e6, 1), "threads": sample.threads, "moves": moves}
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory and system of this machine."""
     processor = platform.processor() or platform.machine()
     described = Path("/proc/cpuinfo")
     if described.is_file():
