@@ -3,10 +3,10 @@
 import streamlit as st
 
 from dashboard import evidence_images as images
-from dashboard import evidence_tables, figures, figures_evidence, parts, pictures, resources, spoiled, state
+from dashboard import evidence_tables, figures, figures_evidence, listing, parts, pictures, resources, spoiled, state
 from dashboard.evidence import REFERENCE, Record
+from dashboard.listing import RunInfo
 from dashboard.names import plain
-from dashboard.resources import RunInfo
 from dashboard.spoiled import Shown
 from sagvae_core.data import DATASETS
 from sagvae_core.studies.image_methods import DAMAGES, damage
@@ -95,7 +95,7 @@ def _drawn(title: str, what: str, setting: str | None) -> None:
 
 def _shipped(name: str | None, setting: str | None) -> list[RunInfo]:
     family = FAMILIES.get(setting or "", "").format(name)
-    found = {info.role: info for info in resources.run_infos()[0]
+    found = {info.role: info for info in listing.run_infos()[0]
              if info.shipped and info.has_model and info.dataset == name and info.family == family}
     return [found[role] for role in ("identity", "sagvae") if role in found]
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import evidence, evidence_headlines, figures, figures_evidence, parts, records, resources
+from dashboard import evidence, evidence_headlines, figures, figures_evidence, listing, parts, records, resources
 from dashboard.evidence import Line, Record
 from dashboard.names import SENTENCE, one_line, plain
 from sagvae_core.errors import SagvaeError
@@ -34,7 +34,7 @@ def headlines() -> None:
 def paper_figures(rows: list[Line]) -> None:
     """Figures 1 and 3 of the paper, from the shipped karate models."""
     dark = parts.is_dark()
-    infos = [info for info in resources.run_infos()[0]
+    infos = [info for info in listing.run_infos()[0]
              if info.shipped and info.has_model and info.has_graph and info.dataset == "karate"]
     if not infos:
         return

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from dashboard import resources, state
+from dashboard import listing, resources, state
+from dashboard.listing import RunInfo
 from dashboard.names import SENTENCE, plain
-from dashboard.resources import RunInfo
+from sagvae_core.data import DATASETS
 from sagvae_core.errors import SagvaeError
 
 _PROBLEMS = 3  # runs that cannot be read, each with its sentence: a page is still about the others
@@ -79,7 +80,7 @@ def machine(device: str) -> str:
 
 def readable_runs() -> list[RunInfo]:
     """All runs that can be read, with a warning for each that can't; for many of them one that says how many."""
-    infos, problems = resources.run_infos()
+    infos, problems = listing.run_infos()
     warn_of(problems)
     return infos
 
@@ -107,6 +108,29 @@ def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: s
     name = st.selectbox(label, names, start, key=state.RUN, format_func=lambda name: choices[name].label,
                         bind="query-params", help="Finished models: the shipped ones first, then yours.")
     return choices[name]
+
+
+def choose_data(infos: Sequence[RunInfo], label: str, models: str, remedy: str,
+                missing: Callable[[str], bool]) -> str | None:
+    """The data set, among those of ``infos``; None, with a word on what to do, where there is nothing to show.
+
+    Args:
+        models: what is there none of, where there is none, as "trained image model".
+        remedy: what else can be done where its files are missing, as "download it now".
+        missing: asked to help with a data set whose files are missing; whether it is there now.
+    """
+    names = list(dict.fromkeys(info.dataset for info in infos))
+    if not names:
+        st.info(f"There is no {models} yet. Train one on the Train page.", icon=":material/model_training:")
+        return None
+    ready = [name for name in names if resources.available(name)]
+    first = next((name for name in ("mnist", "digits", *ready) if name in ready), names[0])
+    name = one_of(label, names, "data", first, format_func=lambda name: DATASETS[name].title, bind="query-params")
+    if name in ready:
+        return name
+    st.warning(f"{DATASETS[name].title} is not on this machine. Set the environment variable SAGVAE_DATA to a folder "
+               f"that has it, {remedy}, or choose the small digits, which need no files.", icon=":material/download:")
+    return name if missing(name) else None
 
 
 def one_of(label: str, options: Sequence, key: str, default=None, **settings):

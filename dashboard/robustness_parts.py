@@ -11,8 +11,8 @@ import numpy as np
 import streamlit as st
 
 from dashboard import comparison_files, damage_controls, figures_robustness, parts, pictures, spoiled, waiting
+from dashboard.listing import RunInfo
 from dashboard.names import SENTENCE, plain
-from dashboard.resources import RunInfo
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.metrics import PSNR_CAP
 from sagvae_core.perturbations import with_strength

@@ -12,7 +12,7 @@ import streamlit as st
 import torch
 
 from dashboard import resources
-from dashboard.resources import RunInfo
+from dashboard.listing import RunInfo
 from sagvae_core.config import ModelConfig
 from sagvae_core.data.base import derived_seed
 from sagvae_core.errors import expected

@@ -9,8 +9,8 @@ import streamlit as st
 from dashboard import figures_evidence, figures_robustness, parts, records, resources, sampled
 from dashboard.evidence import Record
 from dashboard.figures_robustness import Line
+from dashboard.listing import RunInfo
 from dashboard.names import SENTENCE, one_line, plain
-from dashboard.resources import RunInfo
 from sagvae_core.data import DATASETS
 from sagvae_core.presets import MODELS
 from sagvae_core.studies.noisy_sampling import NOTES, OF, PAPER_COUNT, REFERENCE, task_name

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import figures, parts, pictures, resources, spoiled
+from dashboard import figures, listing, parts, pictures, resources, spoiled
 from dashboard.names import plain
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.presets import MODELS
@@ -41,7 +41,7 @@ def relation_panel() -> None:
 
 def repair_panel() -> None:
     """The same noisy pictures through the VAE and through SAG-VAE."""
-    infos, _ = resources.run_infos()
+    infos, _ = listing.run_infos()
     families = [family for family in ("mnist", "digits") if resources.available(family)]
     pairs = ({info.role: info for info in infos if info.shipped and info.family == family and info.has_model}
              for family in families)

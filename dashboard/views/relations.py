@@ -5,8 +5,8 @@ import streamlit as st
 
 from dashboard import exports, figures, network, parts, resources, state
 from dashboard.graph_picture import Drawn
+from dashboard.listing import RunInfo
 from dashboard.names import plain
-from dashboard.resources import RunInfo
 from sagvae_core.graph_files import RelationGraph
 
 DARK = parts.is_dark()

@@ -6,8 +6,8 @@ import streamlit as st
 
 from dashboard import damage_controls, own_pictures, parts, pictures, resources, spoiled, state, waiting
 from dashboard import robustness_parts as below
+from dashboard.listing import RunInfo
 from dashboard.names import SENTENCE, plain
-from dashboard.resources import RunInfo
 from dashboard.robustness_parts import Answer
 from dashboard.spoiled import Shown
 from sagvae_core.data import DATASETS
@@ -23,26 +23,8 @@ HIDE = ("<div></div><style>[data-testid=stHeader],.st-key-lab_frame,.st-key-sour
         "[data-testid=stMainBlockContainer]{padding-top:1.2rem!important}</style>")
 
 
-def choose_data(infos: list[RunInfo]) -> str | None:
-    """The data set, among those that have trained image models; says what to do where files are missing."""
-    names = list(dict.fromkeys(info.dataset for info in infos))
-    if not names:
-        st.info("There is no trained image model yet. Train one on the Train page.", icon=":material/model_training:")
-        return None
-    ready = [name for name in names if resources.available(name)]
-    first = "mnist" if "mnist" in ready else [*ready, names[0]][0]
-    name = parts.one_of("Images", names, "data", first, format_func=lambda name: DATASETS[name].title,
-                        bind="query-params")
-    if name not in ready and not download(name):
-        return None
-    return name
-
-
 def download(name: str) -> bool:
     """Offer to fetch missing files; True once they are there."""
-    st.warning(f"{DATASETS[name].title} is not on this machine. Set the environment variable SAGVAE_DATA to a folder "
-               "that has it, download it now, or choose the small digits, which need no files.",
-               icon=":material/download:")
     if not st.button("Download (about 12 MB)" if name == "mnist" else "Download (about 30 MB)"):
         return False
     from sagvae_core.data import load_dataset
@@ -157,7 +139,7 @@ with parts.guard():
                       "Spoil images no model has seen, and compare what each makes of exactly the same damage.")
         trained = [info for info in parts.readable_runs() if info.has_model and DATASETS.get(info.dataset) and
                    DATASETS[info.dataset].image_shape]
-        chosen = choose_data(trained)
+        chosen = parts.choose_data(trained, "Images", "trained image model", "download it now", download)
     if chosen is not None:
         members = [info for info in trained if info.dataset == chosen]
         lab(chosen, sorted(members, key=lambda info: (not info.shipped, not info.usual, ORDER.get(info.role, 9),

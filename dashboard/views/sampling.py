@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard import parts, pictures, resources, sampled, sampling_parts, state
+from dashboard.listing import RunInfo
 from dashboard.names import SENTENCE, plain
-from dashboard.resources import RunInfo
 from dashboard.sampled import Draw
 from sagvae_core.data import DATASETS
 
@@ -18,24 +18,10 @@ GRID, PLOT = 772, 430  # widths of the pictures and of what a judge sees in them
 SHARES = ("0", "⅛", "¼", "⅜", "½", "⅝", "¾", "⅞", "1")  # of the way
 
 
-def choose_data(infos: list[RunInfo]) -> str | None:
-    """The data set, among those with models to draw from; says what to do where files are missing."""
-    names = list(dict.fromkeys(info.dataset for info in infos))
-    if not names:
-        st.info("There is no trained model to draw from yet. Train one on the Train page.",
-                icon=":material/model_training:")
-        return None
-    ready = [name for name in names if resources.available(name)]
-    first = next((name for name in ("mnist", "digits") if name in ready), names[0])
-    name = parts.one_of("Data", names, "data", first, format_func=lambda name: DATASETS[name].title,
-                        bind="query-params")
-    if name not in ready:
-        st.warning(f"{DATASETS[name].title} is not on this machine. Set the environment variable SAGVAE_DATA to a "
-                   "folder that has it, download it on the Robustness page, or choose the small digits, which need no "
-                   "files.", icon=":material/download:")
-        st.page_link("views/robustness.py", label="To the Robustness page", icon=":material/shield:")
-        return None
-    return name
+def to_the_download(name: str) -> bool:
+    """Where missing files can be fetched; they are not there yet."""
+    st.page_link("views/robustness.py", label="To the Robustness page", icon=":material/shield:")
+    return False
 
 
 def seed_controls() -> int:
@@ -183,7 +169,8 @@ with parts.guard():
                   "Draw new data from a model, then fill a part of its latent code with noise: what survives?")
     trained = [info for info in parts.readable_runs() if info.has_model and info.dataset in DATASETS
                and sampled.can_sample(info)]
-    chosen = choose_data(trained)
+    chosen = parts.choose_data(trained, "Data", "trained model to draw from", "download it on the Robustness page",
+                               to_the_download)
     if chosen is not None:
         mine = [info for info in trained if info.dataset == chosen]
         if DATASETS[chosen].image_shape is None:

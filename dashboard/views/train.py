@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import jobs, parts, resources, state
+from dashboard import jobs, listing, parts, state
 from dashboard.names import NAME, one_line, plain
 from dashboard.train_form import new_run
 from dashboard.train_watch import badge, watch
@@ -45,7 +45,7 @@ def live_queue(names: list[str]) -> None:
 
 def follow() -> None:
     """The run that is watched."""
-    runs, problems = resources.named_runs(runs_folder())
+    runs, problems = listing.named_runs(runs_folder())
     parts.warn_of(problems)
     named = {run.name: run for run in runs}
     if not named:

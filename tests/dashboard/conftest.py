@@ -54,11 +54,11 @@ def open_page() -> Callable:
 
 def _shown(key: str, value: str) -> str:
     """An address holds what the picker shows, not the name behind it."""
-    from dashboard import resources
+    from dashboard import listing
     from sagvae_core.data import DATASETS
 
     if key == "run":
-        return {info.name: info.label for info in resources.run_infos()[0]}.get(value, value)
+        return {info.name: info.label for info in listing.run_infos()[0]}.get(value, value)
     return DATASETS[value].title if key == "data" and value else value
 
 

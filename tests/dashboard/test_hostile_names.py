@@ -24,11 +24,11 @@ from dashboard import (
     figures,
     figures_evidence,
     figures_robustness,
+    listing,
     names,
     network,
     pictures,
     records,
-    resources,
 )
 from dashboard.evidence_images import ErrorCurve
 from dashboard.figures_evidence import Curve
@@ -248,7 +248,7 @@ def test_a_picture_to_take_away_is_as_large_as_with_other_names():
 def test_runs_of_strangers_are_listed_or_explained(runs_folder):
     runs_folder.mkdir()
     write_runs(runs_folder)
-    infos, problems = resources.run_infos()
+    infos, problems = listing.run_infos()
     mine = {info.name: info for info in infos if not info.shipped}
     assert {f"digits-{place}" for place in range(len(IN_FILES))} | {"karate-0", "no-data-set"} <= set(mine)
     for info in mine.values():

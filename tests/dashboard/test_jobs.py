@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import jobs, resources
+from dashboard import jobs, listing, resources
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import apply_overrides, run_config
 from sagvae_core.run_status import Status, process_started
@@ -69,7 +69,7 @@ def test_a_run_is_trained_to_its_end_and_found(runs_folder):
     assert status.epoch == len(run.records) == tiny().train.total_epochs
     assert {"mse_clean", "psnr", "ssim"} <= set(status.metrics)
     assert log(run).strip(), "the log says where the model is"
-    info = next(info for info in resources.run_infos()[0] if info.name == "tiny")
+    info = next(info for info in listing.run_infos()[0] if info.name == "tiny")
     assert info.has_model and info.has_graph and not info.shipped
     assert resources.edge_posterior(info.key).shape == (64, 64)
     assert not active()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reading import picture_rows, sound, words
 
-from dashboard import damage_controls, pictures, resources, spoiled, state, waiting
+from dashboard import damage_controls, listing, pictures, spoiled, state, waiting
 from sagvae_core.data import dataset_available
 from sagvae_core.runs import shipped_folder
 
@@ -163,7 +163,7 @@ def test_what_is_quick_does_not_wait_for_what_takes_long(open_page, monkeypatch)
     app.toggle(key="errors").set_value(True).run()
     drawn.clear()
     names = [label for label, _ in picture_rows(app)]
-    key = next(info.key for info in resources.run_infos()[0] if info.name == "digits-sagvae")
+    key = next(info.key for info in listing.run_infos()[0] if info.name == "digits-sagvae")
     monkeypatch.setattr(spoiled, "takes_long", lambda asked: asked == key)
     app.slider(key="pixels_64").set_value(21).run()
     sound(app)

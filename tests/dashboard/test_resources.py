@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from dashboard import resources
+from dashboard import listing, resources
 from sagvae_core.checkpoint import read_json, read_tensors, write_json, write_tensors
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import run_config
 from sagvae_core.runs import Run, Status, shipped_folder
 
 
-def info(name: str) -> resources.RunInfo:
-    return next(info for info in resources.run_infos()[0] if info.name == name)
+def info(name: str) -> listing.RunInfo:
+    return next(info for info in listing.run_infos()[0] if info.name == name)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def keys() -> tuple[str, str]:
 def test_shipped_runs_come_first_and_users_keep_their_name(copy_run, runs_folder):
     copy_run("karate-sagvae", "aaa")
     Run.create(runs_folder, "waiting", run_config("digits"))
-    infos, problems = resources.run_infos()
+    infos, problems = listing.run_infos()
     assert not problems
     shipped = [item.shipped for item in infos]
     assert shipped == sorted(shipped, reverse=True)
@@ -43,7 +43,7 @@ def test_shipped_runs_come_first_and_users_keep_their_name(copy_run, runs_folder
 
 def test_an_unreadable_run_is_a_sentence(copy_run):
     (copy_run("digits-sagvae", "spoiled") / "config.json").write_text("{")
-    infos, problems = resources.run_infos()
+    infos, problems = listing.run_infos()
     assert "spoiled" not in [item.name for item in infos]
     assert len(problems) == 1
     assert problems[0].startswith("spoiled: config.json must be valid JSON")
@@ -142,7 +142,7 @@ def test_status_of_a_dead_process_is_interrupted(runs_folder):
 
 
 def test_models_that_learned_from_other_damage_say_so():
-    infos = {info.name: info for info in resources.run_infos()[0]}
+    infos = {info.name: info for info in listing.run_infos()[0]}
     assert (infos["mnist-sagvae"].short, infos["mnist-sagvae"].usual) == ("SAG-VAE", True)
     assert (infos["mnist-block-sagvae"].short, infos["mnist-block-sagvae"].usual) == (
         "SAG-VAE, from masked images", False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reading import sound, words
 
-from dashboard import resources, sampled, state
+from dashboard import listing, resources, sampled, state
 from dashboard.sampled import Draw
 from sagvae_core.data import dataset_available
 from sagvae_core.runs import shipped_folder
@@ -34,7 +34,7 @@ def grids(app) -> list[list[list[str]]]:
 
 
 def key(name: str) -> str:
-    return next(info.key for info in resources.run_infos()[0] if info.name == name)
+    return next(info.key for info in listing.run_infos()[0] if info.name == name)
 
 
 def test_every_class_in_a_column_clean_above_corrupted(open_page):
@@ -207,7 +207,7 @@ def test_a_link_without_a_value_shows_the_usual(open_page, name):
 
 
 def test_a_denoising_autoencoder_has_nothing_to_draw_from(open_page):
-    infos = {info.name: sampled.can_sample(info) for info in resources.run_infos()[0]}
+    infos = {info.name: sampled.can_sample(info) for info in listing.run_infos()[0]}
     assert infos["digits-sagvae"] and infos["digits-mlp_vae"] and not infos["digits-dae"]
 
 

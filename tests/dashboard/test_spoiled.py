@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dashboard import comparison_files, damage_controls, figures_robustness, resources, spoiled, waiting
+from dashboard import comparison_files, damage_controls, figures_robustness, listing, resources, spoiled, waiting
 from dashboard.pictures import Row
 from dashboard.spoiled import Shown
 from sagvae_core.config import PerturbationConfig
@@ -26,7 +26,7 @@ BLOCK = PerturbationConfig("block", size=3, value=None)
 
 @pytest.fixture
 def keys() -> tuple[str, str]:
-    infos = {info.name: info.key for info in resources.run_infos()[0]}
+    infos = {info.name: info.key for info in listing.run_infos()[0]}
     return infos["digits-sagvae"], infos["digits-identity"]
 
 
