@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -127,7 +128,9 @@ def test_a_taken_name_is_refused_and_nothing_starts(runs_folder):
 
 
 def test_what_cannot_be_trained_says_why_in_its_status(runs_folder):
-    run = jobs.start("wrong", tiny(**{"data.perturbation.pixels": 65}))
+    config = tiny()  # as a file that somebody has edited: the settings themselves are checked when they are made
+    damage = dataclasses.replace(config.data.perturbation, pixels=65)
+    run = jobs.start("wrong", dataclasses.replace(config, data=dataclasses.replace(config.data, perturbation=damage)))
     wait(ended(run), "it never ended")
     status = run.status
     assert status.state == "failed"
