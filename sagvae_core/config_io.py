@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any, get_args, get_origin, get_type_hints
 
 from .errors import SagvaeError, expected
@@ -21,7 +22,7 @@ def from_dict(cls: type, values: dict[str, Any], where: str = "") -> Any:
     """
     if not isinstance(values, dict):
         raise expected(where or cls.__name__, "a JSON object", type(values).__name__)
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     prefix = where + "." if where else ""
     unknown = sorted(set(values) - set(hints))
     if unknown:
@@ -31,6 +32,11 @@ def from_dict(cls: type, values: dict[str, Any], where: str = "") -> Any:
     if missing:
         raise SagvaeError(f"{prefix}{missing[0]} is missing.")
     return cls(**{name: _convert(hints[name], value, prefix + name) for name, value in values.items()})
+
+
+@functools.cache  # asking takes longer than all the rest, and lists of runs read the configurations of all of them
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
