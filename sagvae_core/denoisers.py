@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .config_data import in_range
-from .errors import expected
+from .errors import expected, reason
 
 __all__ = ["DENOISERS", "Denoiser", "tune"]
 
@@ -57,7 +57,7 @@ class Denoiser:
             for picture, result in zip(pictures, filtered, strict=True):
                 result[:] = self._filter(picture, float(strength))
         except ImportError as error:
-            raise expected("scikit-image", "installed for the classical filters", f"{type(error).__name__}: {error}",
+            raise expected("scikit-image", "installed for the classical filters", reason(error),
                            "Run `pip install scikit-image`.") from None
         # Rounding may leave [0, 1] by a little.
         return torch.from_numpy(filtered).clamp_(0, 1).reshape(x.shape).to(x)

@@ -21,6 +21,11 @@ def expected(what: str, wanted: object, got: object, remedy: str = "") -> Sagvae
     return SagvaeError(f"{_short(what)} must be {wanted}, got {_short(got)}." + (f" {remedy}" if remedy else ""))
 
 
+def reason(error: BaseException) -> str:
+    """What another library's exception says, in one line for the middle of a sentence, without its class."""
+    return _short(" ".join(str(error).split()).rstrip(".") or "no reason given")
+
+
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST - 1] + "…"

@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 
 from . import __version__
 from .checkpoint import DESCRIPTION, WEIGHTS, load_model, read_json, refuse_pickle, save_model
-from .errors import SagvaeError, expected
+from .errors import SagvaeError, expected, reason
 from .generative import GenerativeModel
 from .model import SAGVAE
 from .reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
@@ -184,7 +184,7 @@ def _no_answer(repo: str, error: Exception) -> SagvaeError:
 def _reason(error: Exception) -> str:
     """What went wrong, in one line; a file not found here says underneath why it was not found there either."""
     cause = (error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None) or error
-    return " ".join(f"{type(cause).__name__}: {cause}".split()).rstrip(".")
+    return reason(cause)
 
 
 def _role(model: GenerativeModel) -> str:

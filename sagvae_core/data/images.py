@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..config import DataConfig
-from ..errors import SagvaeError
+from ..errors import SagvaeError, reason
 from .base import Dataset, class_indices, fixed_permutation
 
 DIGITS = tuple("0123456789")
@@ -144,4 +144,4 @@ def _open(name: str, train: bool, download: bool) -> Any:
     except (OSError, RuntimeError, ValueError, KeyError, AssertionError, EOFError) as error:
         raise SagvaeError(
             f"The files of {name!r} in {str(data_folder() / _FOLDERS[name] / 'raw')!r} cannot be read "
-            f"({type(error).__name__}: {error}). Delete them to have them downloaded again.") from error
+            f"({reason(error)}). Delete them to have them downloaded again.") from error

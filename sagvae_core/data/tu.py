@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.random import RandomState
 
-from ..errors import SagvaeError, expected
+from ..errors import SagvaeError, expected, reason
 from .base import derived_seed
 from .images import data_folder
 
@@ -70,7 +70,7 @@ def load_tu_graphs(name: str, num_nodes: int | None = None) -> list[TUGraph]:
         except Exception as error:  # whatever the network, its libraries, the archive or the folder have to say
             raise SagvaeError(
                 f"The files of {name!r} are not in {str(_raw_folder(name))!r} and could not be downloaded "
-                f"({type(error).__name__}: {error}). Set the environment variable SAGVAE_DATA to a folder with "
+                f"({reason(error)}). Set the environment variable SAGVAE_DATA to a folder with "
                 f"TU/{name}/raw/{name}_A.txt and the other files of https://chrsmrrs.github.io/datasets, or to one "
                 "that can be written to where there is a network.") from error
     try:
@@ -82,7 +82,7 @@ def load_tu_graphs(name: str, num_nodes: int | None = None) -> list[TUGraph]:
         if isinstance(error, SagvaeError):
             raise
         raise SagvaeError(f"The files of {name!r} in {str(_raw_folder(name))!r} cannot be read "
-                          f"({type(error).__name__}: {error}). Delete them to have them downloaded again.") from error
+                          f"({reason(error)}). Delete them to have them downloaded again.") from error
     if not graphs:
         raise expected("num_nodes", f"the size of a graph of {name!r}, from {counts.min()} to {counts.max()}",
                        num_nodes)

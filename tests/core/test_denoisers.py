@@ -174,7 +174,7 @@ def test_a_missing_library_is_a_sentence_with_the_remedy(denoiser, monkeypatch):
     with pytest.raises(SagvaeError) as caught:
         denoiser.apply(pictures(), SHAPE, 1.0)
     message = str(caught.value)
-    assert message.startswith("scikit-image must be installed for the classical filters, got ModuleNotFoundError: ")
+    assert message.startswith("scikit-image must be installed for the classical filters, got No module named ")
     assert message.endswith("Run `pip install scikit-image`.")
 
 

@@ -333,7 +333,8 @@ def test_no_answer_is_a_sentence(hub, monkeypatch):
         pass  # its port is closed now
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
     message = complaint(sag.SAGVAE.from_pretrained, "me/karate")
-    assert "model 'me/karate' must be a folder, or a repository the Hub can be asked for, got ConnectError" in message
+    assert "model 'me/karate' must be a folder, or a repository the Hub can be asked for, got " in message
+    assert "ConnectError" not in message and "refused" in message
     assert "give the folder of a model" in message
     assert "local_files_only=True, got no such files" in complaint(sag.SAGVAE.from_pretrained, "me/karate",
                                                                   local_files_only=True)
@@ -397,11 +398,12 @@ def test_a_name_alone_is_one_of_your_own(uploads):
 def test_an_upload_that_fails_is_a_sentence(hub):
     message = complaint(made().push_to_hub, "you/karate", token="secret")
     assert message.startswith("repository 'you/karate' must be one of huggingface.co that you may write to, "
-                              "got HfHubHTTPError: ")
+                              "got ")
+    assert "HfHubHTTPError" not in message
     assert "You may only read" in message
     assert "secret" not in message
     assert "\n" not in message
-    assert "'karate' must be one of huggingface.co that you may write to, got LocalTokenNotFoundError" in complaint(
+    assert "'karate' must be one of huggingface.co that you may write to, got Token is required" in complaint(
         made().push_to_hub, "karate")
     assert complaint(made().push_to_hub, "a/b/c") == (
         "repository must be 'owner/name' or 'name', got 'a/b/c'. Letters, digits, '-', '_' and '.' make a name.")
