@@ -22,7 +22,7 @@ from .config_io import from_dict, to_dict
 from .errors import SagvaeError, expected
 from .model import SAGVAE, GenerativeModel
 from .reference import MLPVAE, ConvolutionalDAE, DenoisingAutoencoder
-from .tensor_headers import check_layout, read_header, shown
+from .tensor_headers import check_layout, read_header, read_shapes, shown
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -64,11 +64,7 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
     """
     folder = Path(folder)
     refuse_pickle(folder)
-    description = read_json(folder / DESCRIPTION)
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        found = description.get("format") if isinstance(description, dict) else type(description).__name__
-        raise expected(f"{DESCRIPTION} format", FORMAT, repr(found), "Train again, or update sagvae_core.")
-    config = model_config_from_dict(description.get("kind", ""), description.get("config", {}))
+    config = _read_description(folder)
     model = model_outline(config, len(read_header(folder / WEIGHTS)))
     tensors = read_tensors(folder / WEIGHTS, model.state_dict())
     model.load_state_dict({name: tensor.to(device) for name, tensor in tensors.items()}, assign=True)
@@ -78,6 +74,26 @@ def load_model(folder: Path | str, device: str | torch.device = "cpu") -> Genera
                        f"{int(neighbours.min())} to {int(neighbours.max())}",
                        "The file is damaged: restore it or train again.")
     return model.eval().requires_grad_(False)
+
+
+def check_stored_model(folder: Path, config: ModelConfig | ReferenceConfig) -> None:
+    """Raise unless the model saved in ``folder`` is the one of ``config`` and there in full; no weight is read.
+
+    Raises:
+        SagvaeError: a file is missing, damaged, cut off or another model's.
+    """
+    if _read_description(folder) != config:
+        raise expected(DESCRIPTION, "the model of config.json", "another model",
+                       "Restore the files that belong together, or train again.")
+    read_shapes(folder / WEIGHTS)
+
+
+def _read_description(folder: Path) -> ModelConfig | ReferenceConfig:
+    description = read_json(folder / DESCRIPTION)
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        found = description.get("format") if isinstance(description, dict) else type(description).__name__
+        raise expected(f"{DESCRIPTION} format", FORMAT, repr(found), "Train again, or update sagvae_core.")
+    return model_config_from_dict(description.get("kind", ""), description.get("config", {}))
 
 
 def model_outline(config: ModelConfig | ReferenceConfig, num_tensors: int) -> GenerativeModel:
@@ -128,12 +144,23 @@ def read_json(path: Path) -> Any:
         return value
     except FileNotFoundError:
         raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
-                          "Choose the folder of a finished run.") from None
+                          "Restore it, or choose the folder of a finished run.") from None
     except SagvaeError:
         raise
-    except (OSError, ValueError, RecursionError) as error:  # ValueError: no JSON, no UTF-8, or too long a number
-        raise SagvaeError(f"{path.name} must be valid JSON, got {type(error).__name__}: {error}. "
-                          "The file is damaged: restore it or train again.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise expected(path.name, "valid JSON", _why_unreadable(error),
+                       "The file is damaged: restore it or train again.") from None
+
+
+def _why_unreadable(error: Exception) -> str:
+    """What is wrong with a file of JSON, without the names of Python's classes."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"text that is none ({error.msg}, line {error.lineno}, column {error.colno})"
+    if isinstance(error, UnicodeError):
+        return "bytes or characters that are no UTF-8 text"
+    if isinstance(error, RecursionError):
+        return "values nested too deeply"
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _whole_number(digits: str) -> int:

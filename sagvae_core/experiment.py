@@ -6,9 +6,7 @@ Whatever happens meanwhile ends in the run's status as one sentence, and nothing
 from __future__ import annotations
 
 import dataclasses
-import errno
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -22,6 +20,7 @@ from .data import load_dataset
 from .devices import device_key, first_on_machine, is_main_process, launched_processes
 from .errors import SagvaeError, expected
 from .evaluation import evaluate, snapshot_of
+from .failures import is_out_of_memory, sentence
 from .run_status import Status, own_process
 from .runs import Run
 from .training import Progress, Trainer, TrainingStopped
@@ -34,7 +33,7 @@ _CHECKPOINT_INTERVAL = 10.0  # seconds between two checkpoints: so much can be l
 
 def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress, dict], None] | None = None,
             on_wait: Callable[[list[str]], None] | None = None, wait: bool = True,
-            config: RunConfig | None = None) -> Status:
+            config: RunConfig | None = None, on_note: Callable[[str], None] | None = None) -> Status:
     """Train ``run`` to its end, from its last checkpoint if it has one, once its device is free.
 
     Every outcome is written to its status. Of several processes that a launcher started the first does all writing, and
@@ -46,9 +45,10 @@ def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress
         on_wait: told the names of the runs ahead in the queue, whenever these change.
         wait: False trains at once, beside whatever trains on the same device.
         config: of the run; by default the one in its folder, which only the first process is sure to see.
+        on_note: told at once what a person should know though it is no error; the status says it too.
 
     Returns:
-        The final status: finished, paused or stopped.
+        The final status: finished, paused or stopped. A run that was asked to stop before it had a model is paused.
 
     Raises:
         SagvaeError: the run cannot be trained, and its status is "failed" with the same sentence; or another process
@@ -59,7 +59,7 @@ def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress
     with run.claim(), ExitStack() as stack:
         config = config or run.config
         status = _begin(run, config)
-        session = _Session(run, status, config, device, on_progress)
+        session = _Session(run, status, config, device, on_progress, on_note)
         try:
             status.device_key = device_key(session.train_config.device)
             run.write_status(status)
@@ -67,13 +67,13 @@ def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress
                 stack.enter_context(turn(run, status.device_key, on_wait))
             session.train()
         except TurnGivenUp:
-            status.state = "paused"
+            _give_up_turn(run, status)
         except KeyboardInterrupt:
             status.state = "interrupted"
             raise
         except Exception as error:
-            status.state, status.error = "failed", _sentence(error, run)
-            if isinstance(error, (SagvaeError, OSError)) or _out_of_memory(error):
+            status.state, status.error = "failed", sentence(error, run.folder)
+            if isinstance(error, (SagvaeError, OSError)) or is_out_of_memory(error):
                 raise SagvaeError(status.error) from None
             raise
         finally:
@@ -96,8 +96,20 @@ def _begin(run: Run, config: RunConfig) -> Status:
         queued_at = time.time()
         run.clear_request()
     kept = {name: getattr(previous, name) for name in ("created", "seconds", "step", "total_steps", "saved_step",
-                                                       "epoch", "device", "memory")}
+                                                       "epoch", "device", "memory", "metrics")}
     return Status(state="queued", queued_at=queued_at, total_epochs=config.train.total_epochs, **kept, **own)
+
+
+def _give_up_turn(run: Run, status: Status) -> None:
+    """Say what becomes of a run that was asked to end before its turn came: "stopped" promises a model."""
+    stops = run.requested() == "stop"
+    if stops and status.metrics and run.has_model:  # it was stopped before, and has not trained since
+        status.state = "stopped"
+        return
+    status.state = "paused"
+    if stops:
+        status.note = ("It was asked to stop while it waited for its turn, and is paused, since it has no model yet"
+                       + (f" of its {status.step:,} steps." if status.step else ": it has not trained."))
 
 
 class _Session:
@@ -106,8 +118,8 @@ class _Session:
     trainer: Trainer
 
     def __init__(self, run: Run, status: Status, config: RunConfig, device: str | None,
-                 on_progress: Callable[[Progress, dict], None] | None):
-        self.run, self.status, self.config, self.on_progress = run, status, config, on_progress
+                 on_progress: Callable[[Progress, dict], None] | None, on_note: Callable[[str], None] | None = None):
+        self.run, self.status, self.config, self.on_progress, self.on_note = run, status, config, on_progress, on_note
         self.train_config = config.train if device is None else dataclasses.replace(
             config.train, device=device, epochs=None)
         self.record: dict[str, Any] = {}
@@ -120,7 +132,7 @@ class _Session:
         """Train, evaluate and save; the state is then "finished", "paused" or "stopped"."""
         run, status, main = self.run, self.status, is_main_process()
         self.started = time.monotonic()
-        status.state = "running"
+        status.state, status.metrics = "running", {}  # which were of a model that is behind it now
         if main:
             run.write_status(status)
         with first_on_machine(self.train_config):  # else every process of a launcher would download them
@@ -128,9 +140,7 @@ class _Session:
         model = build_model(self.config.model, self.train_config.seed)
         trainer = Trainer(model, self.train_config, self._after_step if main else None,
                           lambda: run.requested() is not None, log_folder=run.folder / "logs", log_name=run.name)
-        checkpoint = run.read_checkpoint()
-        if checkpoint is not None:
-            self._go_on_from(checkpoint, trainer)
+        self._go_on(trainer)
         self.trainer, self.first_step = trainer, trainer.step
         status.device = _device_name(trainer.device)
         redraw = data.redraw if self.config.data.perturb_each_epoch else None
@@ -157,13 +167,24 @@ class _Session:
         status.seconds = self.seconds_before + time.monotonic() - self.started
         return status
 
-    @staticmethod
-    def _go_on_from(checkpoint: dict[str, Any], trainer: Trainer) -> None:
-        try:
-            trainer.load_state(checkpoint)
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise expected("checkpoint", "one of the model in config.json", str(error).splitlines()[0],
-                           "Restore config.json, or delete the folder “checkpoints” to start again.") from None
+    def _go_on(self, trainer: Trainer) -> None:
+        """Take up the newest checkpoint that can be read, if there is one, and say what had to be left out."""
+        checkpoint, skipped = self.run.newest_checkpoint()
+        if checkpoint is not None:
+            try:
+                trainer.load_state(checkpoint)
+            except (RuntimeError, KeyError, TypeError, ValueError) as error:
+                raise expected("checkpoint", "one of the model in config.json", str(error).splitlines()[0],
+                               "Restore config.json, or delete the folder “checkpoints” to start again.") from None
+        self.status.step = self.status.saved_step = trainer.step
+        self.status.epoch = trainer.epoch
+        if skipped:
+            what = "checkpoint of step" if len(skipped) == 1 else "checkpoints of the steps"
+            self.status.note = (
+                f"The {what} {' and '.join(f'{step:,}' for step in skipped)} cannot be read, so the training went back "
+                + (f"to step {trainer.step:,}." if checkpoint is not None else "to its beginning."))
+            if self.on_note is not None:
+                self.on_note(self.status.note)
 
     def _after_step(self, progress: Progress) -> None:
         status, now = self.status, time.monotonic()
@@ -207,24 +228,7 @@ def _memory(device: torch.device) -> float:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return {"cpu": f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"}.get(device.type, device.type)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    # On the CPU PyTorch has no class of its own for it.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
-
-
-def _sentence(error: BaseException, run: Run) -> str:
-    if _out_of_memory(error):
-        return ("The device ran out of memory. Expected a batch that fits, got one that does not: lower "
-                "train.batch_size, or train on the CPU.")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(run.folder).free / 2**20
-        return (f"The disk of the run's folder must have room for a checkpoint, got {free:.0f} MB free. Free some "
-                "space and go on: nothing before the last checkpoint is lost.")
-    if isinstance(error, OSError):
-        return (f"The run's folder must be writable, got {error.strerror or type(error).__name__}. Nothing before the "
-                "last checkpoint is lost: go on once it is.")
-    return str(error) if isinstance(error, SagvaeError) else f"{type(error).__name__}: {error}"
+    if device.type != "cpu":
+        return device.type
+    threads = torch.get_num_threads()
+    return f"CPU ({platform.machine()}, {threads} {'thread' if threads == 1 else 'threads'})"

@@ -40,6 +40,7 @@ class Status:
     device: str = ""
     memory: float = 0.0  # at most so far: of the device where that can be asked, else of the process
     error: str | None = None
+    note: str | None = None  # what became of the training otherwise than was asked for, though it is no error
     created: float = 0.0
     terms: dict[str, float] = field(default_factory=dict)  # means over the present epoch so far
     metrics: dict[str, float] = field(default_factory=dict)  # of the model on held-out rows, once it is finished
@@ -56,9 +57,9 @@ class Status:
             optional = "None" in wanted.get(name, "")
             if isinstance(value, bool) or not (isinstance(value, (int, float)) or (value is None and optional)):
                 raise expected(f"{name} in {STATUS}", "a number", repr(value)[:80], _REPAIR)
-        for name in ("host", "device_key", "device", "error"):
+        for name in ("host", "device_key", "device", "error", "note"):
             value = getattr(self, name)
-            if not isinstance(value, str) and not (name == "error" and value is None):
+            if not isinstance(value, str) and not (name in ("error", "note") and value is None):
                 raise expected(f"{name} in {STATUS}", "text", repr(value)[:80], _REPAIR)
 
     @classmethod

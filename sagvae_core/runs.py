@@ -14,25 +14,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
+import difflib
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import snapshots, trainer_state
-from .checkpoint import DESCRIPTION, WEIGHTS, load_model, read_json, write_json
+from . import run_records, snapshots, trainer_state
+from .checkpoint import DESCRIPTION, WEIGHTS, check_stored_model, load_model, read_json, write_json
 from .config_data import one_of
 from .config_run import RunConfig
 from .errors import SagvaeError, expected
 from .run_lock import try_to_hold
-from .run_status import ACTIVE, LOCK, Status
+from .run_names import check_name, is_name
+from .run_status import ACTIVE, LOCK, STATUS, Status
 
 REQUESTS = ("pause", "stop")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAMED = 5  # runs that a sentence names
 
 
 class Run:
@@ -54,7 +54,7 @@ class Run:
                 raise FileExistsError
             folder.mkdir(parents=True)
         except FileExistsError:
-            raise expected("run name", "new", repr(name), "Choose another name, or delete that run first.") from None
+            raise name_taken(name) from None
         except OSError as error:
             raise SagvaeError(f"The folder for runs must be writable, got {error.strerror} for {str(root)!r}. "
                               "Set SAGVAE_RUNS to a folder you may write to.") from None
@@ -79,22 +79,27 @@ class Run:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The records of metrics.jsonl, one an epoch; what is no record, such as half a last line, is left out."""
-        try:
-            lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-        records: dict[int, dict[str, Any]] = {}
-        for line in lines:
-            with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                record = json.loads(line)
-                if isinstance(record, dict) and all(map(_is_drawable, record.values())):
-                    records[int(record["epoch"])] = record  # an epoch repeated after a resume replaces its first try
-        return [records[epoch] for epoch in sorted(records)]
+        """One an epoch, see :mod:`.run_records`."""
+        return run_records.read(self.folder)
 
     @property
     def has_model(self) -> bool:
         return (self.folder / WEIGHTS).is_file() and (self.folder / DESCRIPTION).is_file()
+
+    @property
+    def problem(self) -> str | None:
+        """Why the run is not what its state says, in a sentence; None where nothing is known to be wrong.
+
+        A damaged config.json or status.json, or a model that is missing, cut off or another configuration's. Of the
+        weights only the header is read, so that lists can ask.
+        """
+        try:
+            config = self.config
+            if self.status.state in ("finished", "stopped") or self.has_model:
+                check_stored_model(self.folder, config.model)
+        except (SagvaeError, OSError) as error:
+            return str(error)
+        return None
 
     def load_model(self, device: str = "cpu"):
         """The finished model in eval mode; see :func:`sagvae_core.checkpoint.load_model`."""
@@ -132,10 +137,7 @@ class Run:
         status.write(self.folder)
 
     def append_record(self, record: dict[str, Any]) -> None:
-        with (self.folder / "metrics.jsonl").open("a+b") as file:
-            # After a crash in the middle of a line the next record must not be glued to it and lost with it.
-            torn = file.tell() > 0 and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n"
-            file.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
+        run_records.append(self.folder, record)
 
     def write_snapshot(self, epoch: int, tensors: dict[str, Any]) -> None:
         snapshots.write(self.folder, epoch, tensors)
@@ -146,6 +148,10 @@ class Run:
 
     def read_checkpoint(self) -> dict[str, Any] | None:
         """The newest readable checkpoint as a :meth:`Trainer.state`, or None."""
+        return self.newest_checkpoint()[0]
+
+    def newest_checkpoint(self) -> tuple[dict[str, Any] | None, list[int]]:
+        """:meth:`read_checkpoint`, and the steps of later checkpoints, which cannot be read."""
         return trainer_state.read_newest(self.folder / "checkpoints")
 
     def remove_checkpoints(self) -> None:
@@ -189,23 +195,6 @@ class Run:
         (self.folder / "request").unlink(missing_ok=True)
 
 
-def _is_drawable(value: Any) -> bool:
-    return isinstance(value, (int, float)) or (isinstance(value, list) and all(
-        isinstance(entry, (int, float)) for entry in value))
-
-
-def check_name(name: str) -> str:
-    """A run's name is also its folder's: letters, digits, '.', '_' and '-', at most 64."""
-    if not is_name(name):
-        raise expected("run name", "1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit", repr(name))
-    return name
-
-
-def is_name(name: str) -> bool:
-    """Whether a folder of that name can be a run."""
-    return _NAME.fullmatch(name) is not None
-
-
 def free_name(root: Path, stem: str) -> str:
     """``stem``, or ``stem-2``, ``stem-3`` ... when it is taken."""
     names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
@@ -215,6 +204,12 @@ def free_name(root: Path, stem: str) -> str:
 def is_taken(root: Path | str, name: str) -> bool:
     """Whether a run below ``root`` or a shipped one has this name: a namesake would hide the shipped model."""
     return (Path(root) / name).exists() or (shipped_folder() / name).exists()
+
+
+def name_taken(name: str) -> SagvaeError:
+    """The error for a new run under a name that :func:`is_taken`."""
+    return expected("run name", "new", repr(name), "Choose another name: it is that of a shipped run."
+                    if _is_run(shipped_folder() / name) else "Choose another name, or delete that run first.")
 
 
 def runs_folder() -> Path:
@@ -236,19 +231,27 @@ def list_runs(*roots: Path | str) -> list[Run]:
     found: dict[str, Run] = {}
     for root in roots or (runs_folder(), shipped_folder()):
         for folder in sorted(Path(root).glob("*")):
-            if is_name(folder.name) and (folder / "config.json").is_file():
+            if is_name(folder.name) and _is_run(folder):
                 found.setdefault(folder.name, Run(folder))
     return list(found.values())
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether it is the folder of a run, damaged or not: one whose settings are lost must not vanish from the list."""
+    return (folder / "config.json").is_file() or (folder / STATUS).is_file()
 
 
 def find_run(name: str, *roots: Path | str) -> Run:
     """The run called ``name``.
 
     Raises:
-        SagvaeError: there is none; the message lists those there are.
+        SagvaeError: there is none; the message names the closest.
     """
     runs = {run.name: run for run in list_runs(*roots)}
     if name not in runs:
-        raise expected("run", "one of " + (", ".join(runs) or "(there are none yet)"), repr(name),
-                       "See `sagvae runs`.")
+        names = list(runs)
+        if len(names) > _NAMED:
+            names = [*difflib.get_close_matches(name, names, _NAMED, cutoff=0.0), "…"]
+        listed = ", ".join(names) or "(there are none yet)"
+        raise expected("run", f"one of {listed}", repr(name), "See `sagvae runs`.")
     return runs[name]

@@ -41,7 +41,7 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
             header = json.loads(file.read(length))
     except FileNotFoundError:
         raise SagvaeError(f"{path.name} must be in {path.parent.name!r}, got no such file. "
-                          "Choose the folder of a finished run.") from None
+                          "Restore it, or choose the folder of a finished run.") from None
     except SagvaeError:
         raise
     except (OSError, ValueError, RecursionError):

@@ -167,7 +167,9 @@ class Trainer:
             accelerator.backward(loss)
             sums = (len(x) if share is None else share.counted) * terms.means()
             self.processes.add_up([*(p.grad for p in model.parameters() if p.grad is not None), sums])
-            accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
+            # Accelerate's own clip_grad_norm_ would divide by the scale once for every stage's optimiser there was.
+            accelerator.unscale_gradients(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if terms.edges is not None:
@@ -238,7 +240,8 @@ class Trainer:
         """A copy of all that :meth:`load_state` needs to go on as if nothing had happened; taken between two steps."""
         return copy.deepcopy({
             "epoch": self.epoch, "step": self.step, "batch": self.batch, **self.terms.state(), **self.best.state(),
-            "optimizer": self.optimizer.state_dict(), "model": self.model.state_dict()})
+            "optimizer": self.optimizer.state_dict(), "model": self.model.state_dict(),
+            "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict()})
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`; call before :meth:`epochs` and give it the same data."""
@@ -246,4 +249,6 @@ class Trainer:
         self.epoch, self.step, self.batch = state["epoch"], state["step"], state["batch"]
         self.terms.load_state(state)
         self.best = Best.of_state(state)
+        if self.accelerator.scaler is not None and state["scaler"] is not None:  # the precision may be another now
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         self._loaded_optimizer = copy.deepcopy(state["optimizer"])  # Adam would go on writing into the caller's tensors

@@ -143,7 +143,8 @@ def test_pickles_under_another_name_are_refused_and_never_opened(saved):
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
 def test_a_missing_file_is_named_with_its_folder(saved, name):
     (saved / name).unlink()
-    assert complaint(saved) == (f"{name} must be in 'model', got no such file. Choose the folder of a finished run.")
+    assert complaint(saved) == (f"{name} must be in 'model', got no such file. Restore it, or choose the folder of "
+                                "a finished run.")
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff\xfe\x00", b"", b'{"format": ' + b"1" * 5000 + b"}", b"[" * 100_000])

@@ -20,6 +20,7 @@ from sagvae_core.presets import run_config
 from sagvae_core.run_status import own_process
 from sagvae_core.runs import Run, RunConfig
 from sagvae_core.training import Trainer
+from sagvae_core.turns import TurnGivenUp
 
 TINY = {"data.train_rows": 48, "train.batch_size": 16, "train.device": "cpu", "model.hidden": [4],
         "model.attention": []}
@@ -182,9 +183,8 @@ def test_while_it_trains_the_status_says_so_with_this_process(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "words"), [
-    ({"data.train_rows": 10**6}, "data.train_rows must be at most"),
+    ({"data.classes": [99]}, "data.classes must be"),
     ({"train.device": "abacus"}, "train.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'abacus'"),
-    ({"model.num_nodes": 9}, "x must be of shape (B, 9, 1)"),
     ({"train.stages.0.likelihood": "gaussian"}, "stage.likelihood must be"),
 ])
 def test_a_run_that_cannot_be_trained_fails_with_the_sentence_in_its_status(overrides, words, tmp_path):
@@ -193,6 +193,83 @@ def test_a_run_that_cannot_be_trained_fails_with_the_sentence_in_its_status(over
         execute(run)
     assert words in str(caught.value)
     assert (run.status.state, run.status.error) == ("failed", str(caught.value))
+
+
+def test_a_model_for_other_data_fails_too(tmp_path):
+    config = tiny()
+    run = Run.create(tmp_path, "one", dataclasses.replace(config, model=dataclasses.replace(config.model, num_nodes=9)))
+    with pytest.raises(SagvaeError, match=r"x must be of shape \(B, 9, 1\)"):
+        execute(run)
+
+
+def damage_checkpoints(run: Run, newest: int) -> None:
+    for folder in sorted(run.folder.glob("checkpoints/*"))[-newest:]:
+        (folder / "state.json").write_text("{")
+
+
+@pytest.mark.parametrize(("newest", "sentence"), [
+    (1, "The checkpoint of step 8 cannot be read, so the training went back to step 7."),
+    (2, "The checkpoints of the steps 7 and 8 cannot be read, so the training went back to its beginning.")])
+def test_checkpoints_that_had_to_be_left_out_are_said_and_stay_in_the_status(newest, sentence, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "_CHECKPOINT_INTERVAL", 0.0)
+    run, notes, seen = Run.create(tmp_path, "one", tiny()), [], []
+    execute(run, on_progress=ask_at(run, 8, "pause"))
+    damage_checkpoints(run, newest)
+    status = execute(run, on_note=notes.append, on_progress=lambda progress, _: seen.append(
+        (progress.step, run.status.saved_step)))
+    assert seen[0] == (9 - newest, 9 - newest) if newest == 1 else seen[0] == (1, 1)
+    assert notes == [sentence]
+    assert (status.state, status.note, run.status.note) == ("finished", sentence, sentence)
+
+
+def test_a_run_that_goes_on_where_it_was_has_nothing_to_note(tmp_path):
+    run = Run.create(tmp_path, "one", tiny())
+    assert execute(run, on_progress=ask_at(run, 8, "pause")).note is None
+    assert execute(run, on_note=lambda _: pytest.fail("what?")).note is None
+
+
+def ask_in_the_queue(run: Run, what: str, monkeypatch):
+    """Execute a run that is asked for something before its turn comes."""
+    def wait(run, *_):
+        run.request(what)
+        raise TurnGivenUp
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "turn", wait)
+        return execute(run)
+
+
+def test_a_run_asked_to_stop_before_its_turn_is_paused_and_says_why(tmp_path, monkeypatch):
+    run = Run.create(tmp_path, "one", tiny())
+    status = ask_in_the_queue(run, "stop", monkeypatch)
+    assert status.state == "paused"
+    assert status.note == ("It was asked to stop while it waited for its turn, and is paused, since it has no model "
+                           "yet: it has not trained.")
+    execute(run, on_progress=ask_at(run, 8, "pause"))
+    assert run.status.note is None
+    status = ask_in_the_queue(run, "stop", monkeypatch)
+    assert (status.state, status.step) == ("paused", 8)
+    assert status.note.endswith("since it has no model yet of its 8 steps.")
+    assert ask_in_the_queue(run, "pause", monkeypatch).note is None
+    assert run.status.state == "paused"
+
+
+def test_a_stopped_run_that_is_stopped_again_before_its_turn_keeps_its_model_and_metrics(tmp_path, monkeypatch):
+    run = Run.create(tmp_path, "one", tiny())
+    stopped = execute(run, on_progress=ask_at(run, 8, "stop"))
+    # As the Train page does: its status says "queued" before the process says anything.
+    run.write_status(dataclasses.replace(stopped, state="queued", **own_process()))
+    again = ask_in_the_queue(run, "stop", monkeypatch)
+    assert (again.state, again.step, again.metrics, again.note) == ("stopped", 8, stopped.metrics, None)
+    assert execute(run, on_progress=ask_at(run, 12, "pause")).metrics == {}, "the model is behind the training now"
+    assert ask_in_the_queue(run, "stop", monkeypatch).state == "paused"
+
+
+def test_one_thread_is_one(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert experiment._device_name(torch.device("cpu")).endswith(", 1 thread)")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert experiment._device_name(torch.device("cpu")).endswith(", 2 threads)")
 
 
 @pytest.mark.parametrize(("error", "raised", "words"), [

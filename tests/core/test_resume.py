@@ -5,6 +5,7 @@ It may be interrupted after any step, in the middle of an epoch as between two.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 
@@ -158,3 +159,64 @@ def test_a_checkpoint_is_tensors_and_plain_json_and_keeps_every_bit(tmp_path):
         assert all(torch.equal(stored["optimizer"]["state"][index][name], tensor) for name, tensor in entry.items())
     plain = ("epoch", "step", "batch", "rows", "sums", "best_elbo", "best_epoch")
     assert {name: stored[name] for name in plain} == {name: state[name] for name in plain}
+
+
+# ---------------------------------------------------------------------- half precision
+
+class Scaler(torch.amp.GradScaler):
+    """The loss scaler of a GPU, on the CPU; it counts how often gradients were divided by the scale."""
+
+    unscaled = 0
+
+    def unscale_(self, optimizer) -> None:
+        self.unscaled += 1
+        super().unscale_(optimizer)
+
+
+def scaled_trainer(monkeypatch, config: TrainConfig, **settings) -> Trainer:
+    """A trainer whose loss is scaled as in half precision, while its numbers stay in single precision."""
+    trainer = Trainer(build("sagvae"), config)
+    accelerator = trainer.accelerator
+    accelerator.scaler, accelerator.native_amp = Scaler("cpu", **settings), True
+    monkeypatch.setattr(type(accelerator), "mixed_precision", "fp16")
+    monkeypatch.setattr(accelerator, "autocast", contextlib.nullcontext)
+    return trainer
+
+
+def test_a_scaled_loss_takes_the_same_steps_in_every_stage(monkeypatch):
+    whole_records, whole_weights = uninterrupted("sagvae", PLAIN)
+    trainer = scaled_trainer(monkeypatch, PLAIN, init_scale=1024.0)  # a power of two costs no bit
+    records, weights = finish(trainer)
+    assert trainer.accelerator.scaler.unscaled == trainer.step == 15
+    assert records == whole_records
+    assert all(torch.equal(weights[name], tensor) for name, tensor in whole_weights.items())
+
+
+def test_the_loss_scaler_goes_on_where_it_was(monkeypatch, tmp_path):
+    settings = {"init_scale": 2.0**127, "growth_interval": 4}  # the first steps overflow and are left out
+    whole = scaled_trainer(monkeypatch, PLAIN, **settings)
+    states = []
+    whole.on_step = lambda _: states.append(whole.state())
+    records, weights = finish(whole)
+    assert 1.0 < states[-1]["scaler"]["scale"] < 2.0**127
+    for state in states[2:9:3]:
+        stored = through_a_folder(state, tmp_path / str(state["step"]))
+        assert stored["scaler"] == state["scaler"]
+        trainer = scaled_trainer(monkeypatch, PLAIN, **settings)
+        trainer.load_state(stored)
+        later, found = finish(trainer)
+        assert later == records[state["epoch"]:]
+        assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+        assert trainer.state()["scaler"] == states[-1]["scaler"]
+
+
+def test_a_state_with_a_scaler_goes_on_without_one_and_the_other_way_round(monkeypatch):
+    plain = stop_after("sagvae", PLAIN, 1)
+    assert plain["scaler"] is None
+    trainer = scaled_trainer(monkeypatch, PLAIN)
+    trainer.load_state(plain)
+    assert trainer.accelerator.scaler.get_scale() == 65536
+    monkeypatch.undo()
+    trainer = Trainer(build("sagvae"), PLAIN)
+    trainer.load_state(plain | {"scaler": Scaler("cpu").state_dict()})
+    assert trainer.accelerator.scaler is None

@@ -12,22 +12,17 @@ import torch
 
 from sagvae_core import runs as runs_module
 from sagvae_core import trainer_state
+from sagvae_core.checkpoint import build_model, save_model
 from sagvae_core.config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import run_config
+from sagvae_core.run_names import check_name
 from sagvae_core.run_status import Status, process_started
-from sagvae_core.runs import (
-    Run,
-    RunConfig,
-    check_name,
-    find_run,
-    list_runs,
-    runs_folder,
-    shipped_folder,
-)
+from sagvae_core.runs import Run, RunConfig, find_run, list_runs, runs_folder, shipped_folder
 
 CONFIG = RunConfig(DataConfig("digits"), ModelConfig(num_nodes=64, hidden=(4,)), TrainConfig(epochs=3), title="A title",
                    command="sagvae train", family="digits", role="sagvae")
+SCALER = torch.amp.GradScaler("cpu").state_dict()
 
 
 @pytest.fixture
@@ -37,7 +32,7 @@ def run(tmp_path) -> Run:
 
 def state(epoch: int, value: float = 0.0) -> dict:
     return {"epoch": epoch, "step": epoch * 2, "batch": 1, "rows": 8, "sums": [1.5, 2.5, 3.5],
-            "best_elbo": float("-inf"), "best_epoch": 0, "best_state": None,
+            "best_elbo": float("-inf"), "best_epoch": 0, "best_state": None, "scaler": None,
             "model": {"a.b": torch.full((2,), value)},
             "optimizer": {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.full((2,), value)}},
                           "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "params": [0]}]}}
@@ -106,6 +101,49 @@ def test_runs_are_listed_by_name_and_the_users_own_wins(tmp_path, monkeypatch):
     assert runs_folder() == mine
     monkeypatch.delenv("SAGVAE_RUNS")
     assert str(runs_folder()) == "runs"
+
+
+def test_of_many_runs_a_sentence_names_the_closest_alone(tmp_path):
+    for name in ("wide", "wide-2", "wade", "karate", "tide", "fashion", "other"):
+        Run.create(tmp_path, name, CONFIG)
+    with pytest.raises(SagvaeError) as caught:
+        find_run("wide-3", tmp_path)
+    words = str(caught.value)
+    assert words.startswith("run must be one of wide-2, wide, ")
+    assert words.endswith(", …, got 'wide-3'. See `sagvae runs`.")
+    assert words.count(", ") == 6
+
+
+# ---------------------------------------------------------------------- damage
+
+def test_a_run_says_what_is_wrong_with_its_model_where_its_state_promises_one(run):
+    assert run.problem is None
+    for name in ("finished", "stopped"):
+        run.write_status(Status(state=name))
+        assert run.problem.startswith("model.json must be in 'one', got no such file.")
+    save_model(build_model(CONFIG.model), run.folder)
+    assert run.problem is None
+    weights = (run.folder / "model.safetensors").read_bytes()
+    (run.folder / "model.safetensors").write_bytes(weights[:-4])
+    assert run.problem.startswith("model.safetensors must be ") and run.problem.endswith("restore it.")
+    run.write_status(Status(state="paused"))
+    assert run.problem is not None, "pages offer a model that is there, whatever the state"
+    save_model(build_model(ModelConfig(num_nodes=63)), run.folder)
+    assert run.problem.startswith("model.json must be the model of config.json, got another model.")
+    (run.folder / "status.json").write_text("{")
+    assert run.problem.startswith("status.json must be valid JSON, got text that is none")
+    (run.folder / "config.json").unlink()
+    assert run.problem.startswith("config.json must be in 'one', got no such file.")
+    assert [found.name for found in list_runs(run.folder.parent)] == ["one"], "it must not vanish from the list"
+    (run.folder / "status.json").unlink()
+    assert list_runs(run.folder.parent) == []
+
+
+def test_lists_may_ask_for_problems_since_no_weight_is_read(run, monkeypatch):
+    save_model(build_model(CONFIG.model), run.folder)
+    monkeypatch.setattr("safetensors.torch.load_file", lambda *_: pytest.fail("the weights were read"))
+    run.write_status(Status(state="finished"))
+    assert run.problem is None
 
 
 def test_the_shipped_runs_are_beside_the_package():
@@ -279,9 +317,41 @@ def test_a_corrupt_newest_checkpoint_falls_back_to_the_one_before(run, file, dat
     run.write_checkpoint(state(2, 2.0))
     path = run.folder / "checkpoints" / "step-000000004" / file
     path.unlink() if data is None else path.write_bytes(data)
+    stored, skipped = run.newest_checkpoint()
+    assert (stored["epoch"], skipped) == (1, [4])
     assert run.read_checkpoint()["epoch"] == 1
     (run.folder / "checkpoints" / "step-000000002" / file).unlink()
+    assert run.newest_checkpoint() == (None, [2, 4])
     assert run.read_checkpoint() is None
+
+
+def test_checkpoints_that_the_training_went_back_behind_make_room(run):
+    for epoch in (1, 2, 9):
+        run.write_checkpoint(state(epoch))
+    damaged = run.folder / "checkpoints" / "step-000000018"
+    (damaged / "state.json").write_text("{")
+    run.write_checkpoint(state(3))
+    assert sorted(path.name for path in damaged.parent.iterdir()) == ["step-000000004", "step-000000006"]
+    assert run.newest_checkpoint()[1] == []
+
+
+@pytest.mark.parametrize("scaler", [[], {}, {"scale": 1.0}, "scale", SCALER | {"scale": 0.0}, SCALER | {"more": 1},
+                                    SCALER | {"scale": float("inf")}, SCALER | {"_growth_tracker": None},
+                                    SCALER | {"growth_factor": True}])
+def test_a_checkpoint_with_another_thing_for_a_loss_scaler_is_damaged(run, scaler):
+    run.write_checkpoint(state(1) | {"scaler": SCALER})
+    assert run.read_checkpoint()["scaler"] == SCALER
+    run.write_checkpoint(state(2) | {"scaler": scaler})
+    assert run.newest_checkpoint()[1] == [4]
+
+
+def test_a_checkpoint_of_before_loss_scalers_were_stored_is_one_without(run):
+    run.write_checkpoint(state(1))
+    path = run.folder / "checkpoints" / "step-000000002" / "state.json"
+    values = json.loads(path.read_text())
+    del values["scaler"]
+    path.write_text(json.dumps(values))
+    assert run.read_checkpoint()["scaler"] is None
 
 
 def test_a_checkpoint_cut_off_while_it_was_written_is_ignored(run, monkeypatch):
@@ -315,6 +385,7 @@ def test_a_shipped_name_is_taken(tmp_path, monkeypatch):
     mine = tmp_path / "mine"
     assert runs_module.free_name(mine, "digits-sagvae") == "digits-sagvae-2"
     assert runs_module.free_name(mine, "other") == "other"
-    with pytest.raises(SagvaeError, match="run name must be new, got 'digits-sagvae'"):
+    (tmp_path / "shipped" / "digits-sagvae" / "config.json").write_text("{}")
+    with pytest.raises(SagvaeError, match="run name must be new, got 'digits-sagvae'. .* that of a shipped run"):
         Run.create(mine, "digits-sagvae", run_config("digits"))
     assert not (mine / "digits-sagvae").exists()
