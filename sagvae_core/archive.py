@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -26,12 +25,14 @@ from .archive_checks import check_run
 from .archive_members import LIMITS, MANIFEST, REMEDY, Limits, unpack
 from .checkpoint import DESCRIPTION, WEIGHTS, read_json, refuse_pickle
 from .errors import SagvaeError, expected
-from .runs import Run, check_name, free_name, is_taken
+from .import_folders import hidden_folder
+from .runs import Run, check_name, free_name, is_taken, name_taken
 
 FORMAT = 1
 _PLAIN = ("config.json", "status.json", "metrics.jsonl", DESCRIPTION, WEIGHTS, "snapshot.safetensors")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip file knows; any other would make equal runs unequal files
 _CHUNK = 1 << 20
+_WHOLE = "Restore it from a copy, or train the run again."
 
 
 def archive_name(run: Run) -> str:
@@ -44,18 +45,23 @@ def archive_name(run: Run) -> str:
 def export_run(run: Run, target: Path | BinaryIO, limits: Limits = LIMITS) -> None:
     """Write ``run`` into one file; runs that are equal, names included, give equal bytes.
 
+    What was written is read back and checked as :func:`import_run` does: a copy that nobody can use is worse than none.
+
     Args:
         run: any run, shipped ones included; of one that trains, as it is at this moment.
-        target: the new file, which appears when it is complete; or one opened for writing bytes.
+        target: the new file, which appears when it is complete and checked; or an empty one opened for reading and
+            writing bytes.
         limits: what :func:`import_run` will accept.
 
     Raises:
-        SagvaeError: the run cannot be read or is too large, or ``target`` exists or cannot be written.
+        SagvaeError: a file of the run is damaged or missing, the run is too large, or ``target`` exists or cannot be
+            written.
     """
     check_name(run.name)
     members = _members(run)
     if not isinstance(target, Path):
         _write(run, members, target, limits)
+        _check_written(run, target, limits)
         return
     if target.exists():
         raise expected("the file to write", "new", repr(target.name), "Choose another name, or delete it first.")
@@ -64,6 +70,7 @@ def export_run(run: Run, target: Path | BinaryIO, limits: Limits = LIMITS) -> No
         try:
             with os.fdopen(handle, "w+b") as file:
                 _write(run, members, file, limits)
+                _check_written(run, file, limits)
             os.chmod(temporary, 0o644)
             os.replace(temporary, target)
         except BaseException:
@@ -105,6 +112,22 @@ def _write(run: Run, members: dict[str, Path], target: BinaryIO, limits: Limits)
                                "Try again, or stop it first.") from None
 
 
+def _check_written(run: Run, file: BinaryIO, limits: Limits) -> None:
+    """Import the archive into a folder that is thrown away, under the run's name since sentences say it."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="sagvae-export-") as outside:
+            folder = Path(outside, run.name)
+            folder.mkdir()
+            unpack(file, folder, limits)
+            _manifest(folder)
+            check_run(folder, _WHOLE)
+    except SagvaeError as error:
+        raise SagvaeError(f"{error} Nothing was exported.") from None
+    except OSError as error:
+        raise SagvaeError("The folder for temporary files must have room for a copy of the run, got "
+                          f"{error.strerror}. Free some space, or set TMPDIR to another folder.") from None
+
+
 def _append(archive: zipfile.ZipFile, name: str, file: BinaryIO, size: int) -> None:
     entry = _entry(name)
     entry.file_size = size  # decides whether the entry needs the larger form of a header
@@ -143,7 +166,7 @@ def import_run(source: Path | BinaryIO, root: Path | str, name: str | None = Non
         _check_new(root, check_name(name))
     with _opened(source) as file:
         try:
-            with _hidden_folder(root) as folder:
+            with hidden_folder(root) as folder:
                 unpack(file, folder, limits)
                 old_name = _manifest(folder)
                 check_run(folder)
@@ -157,7 +180,7 @@ def import_run(source: Path | BinaryIO, root: Path | str, name: str | None = Non
 
 def _check_new(root: Path, name: str) -> None:
     if is_taken(root, name):
-        raise expected("run name", "new", repr(name), "Choose another name, or delete that run first.")
+        raise name_taken(name)
 
 
 @contextlib.contextmanager
@@ -172,26 +195,6 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         raise expected("the archive", "a file that can be read", f"{error.strerror} for {str(source)!r}") from None
     with file:
         yield file
-
-
-@contextlib.contextmanager
-def _hidden_folder(root: Path) -> Iterator[Path]:
-    """An empty folder in ``root`` that no list of runs shows; what is still there at the end is removed."""
-    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        outside = Path(tempfile.mkdtemp(dir=root, prefix=".import-"))
-        try:
-            folder = outside / "run"  # one deeper: a list of runs looks for */config.json
-            folder.mkdir()
-            yield folder
-        finally:
-            shutil.rmtree(outside, ignore_errors=True)
-    except BaseException:
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
 
 
 def _manifest(folder: Path) -> str:

@@ -114,7 +114,7 @@ def _refused(name: str) -> SagvaeError:
         got = f"{shown}, a name that could leave the run's folder"
     elif path.suffix.lower() in _ARCHIVES:
         got = f"{shown}, an archive inside the archive"
-    return expected("the archive", "one of the files of a run alone", got, REMEDY)
+    return SagvaeError(f"The archive must hold nothing but the files of a run, got {got}. {REMEDY}")
 
 
 def _copy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, limits: Limits, left: int) -> int:
@@ -157,4 +157,4 @@ def _reading(what: str, wanted: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise expected(what, wanted, f"{type(error).__name__}: {error}", REMEDY) from None
+        raise expected(what, wanted, f"damaged data ({error or 'it ends too early'})", REMEDY) from None

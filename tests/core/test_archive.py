@@ -25,6 +25,8 @@ from sagvae_core.checkpoint import build_model, read_json, read_tensors, save_mo
 from sagvae_core.cli import cli
 from sagvae_core.config import DataConfig, ModelConfig, TrainConfig
 from sagvae_core.errors import SagvaeError
+from sagvae_core.import_folders import remove_abandoned
+from sagvae_core.run_lock import try_to_hold
 from sagvae_core.runs import Run, RunConfig, list_runs
 
 CONFIG = RunConfig(DataConfig("digits"), ModelConfig(num_nodes=64, hidden=(4,)), TrainConfig(epochs=3), title="Digits")
@@ -82,6 +84,13 @@ def interrupted(tmp_path) -> Run:
 def exported(run: Run, **limits) -> io.BytesIO:
     file = io.BytesIO()
     export_run(run, file, Limits(**limits))
+    return file
+
+
+def unchecked(run: Run) -> io.BytesIO:
+    """The archive of a damaged run, as a stranger or an earlier version may have written it."""
+    file = io.BytesIO()
+    archive._write(run, archive._members(run), file, archive_members.LIMITS)
     return file
 
 
@@ -217,6 +226,49 @@ def test_what_cannot_be_imported_is_not_exported(finished, interrupted, tmp_path
         exported(interrupted)
 
 
+@pytest.mark.parametrize(("name", "keep", "words"), [
+    ("model.safetensors", 4000, r"model\.safetensors must be at least \d+ bytes long, got 4000\. The file is cut"),
+    ("model.safetensors", None, r"the model of the run must be model\.json and model\.safetensors, got model\.json"),
+    ("model.json", 5, r"model\.json must be valid JSON, got text that is none \(.*, line 2, column 2\)"),
+    ("snapshot.safetensors", 9, r"snapshot\.safetensors must be a safetensors file"),
+    ("snapshots/epoch-00001.safetensors", 9, r"epoch-00001\.safetensors must be a safetensors file"),
+    ("status.json", 0, r"status\.json must be valid JSON"),
+    ("config.json", None, r"config\.json must be in 'one', got no such file\. Restore it")])
+def test_a_damaged_run_is_refused_by_its_export_already(finished, tmp_path, name, keep, words):
+    path, target = finished.folder / name, tmp_path / "one.zip"
+    if keep is None:
+        path.unlink()
+    else:
+        os.truncate(path, keep)
+    before = tree(tmp_path)
+    with pytest.raises(SagvaeError, match=words) as caught:
+        export_run(finished, target)
+    assert "Nothing was imported" not in str(caught.value)
+    assert tree(tmp_path) == before
+    with pytest.raises(SagvaeError, match=words):
+        exported(finished)
+
+
+def test_a_finished_run_without_its_model_and_a_cut_checkpoint_are_refused_too(finished, interrupted):
+    for name in ("model.json", "model.safetensors"):
+        (finished.folder / name).unlink()
+    with pytest.raises(SagvaeError, match=r"the model of a finished run must be .*, got neither\. Restore it from a "
+                                          r"copy, or train the run again\. Nothing was exported\."):
+        exported(finished)
+    os.truncate(interrupted.folder / "checkpoints" / "step-000000012" / "state.safetensors", 700)
+    with pytest.raises(SagvaeError, match=r"state\.safetensors must be .* Nothing was exported\."):
+        exported(interrupted)
+
+
+def test_too_little_room_for_the_check_is_said(finished, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "unpack", full)
+    with pytest.raises(SagvaeError, match=r"temporary files must have room .* got No space left on device\. .*TMPDIR"):
+        exported(finished)
+
+
 def test_a_checkpoint_that_its_training_removes_meanwhile_is_said(interrupted, monkeypatch):
     members = archive._members(interrupted)
     monkeypatch.setattr(archive, "_members", lambda _: members | {"model.json": interrupted.folder / "gone"})
@@ -229,10 +281,12 @@ def test_a_checkpoint_that_its_training_removes_meanwhile_is_said(interrupted, m
 def test_a_taken_name_is_numbered_unless_it_was_asked_for(finished, root, tmp_path):
     file = exported(finished)
     assert [import_run(file, root).name for _ in range(3)] == ["one", "one-2", "one-3"]
-    (tmp_path / "shipped" / "mine").mkdir(parents=True)
-    for taken in ("one", "other", "mine"):
+    Run.create(tmp_path / "shipped", "mine", CONFIG)
+    for taken in ("one", "other"):
         assert refused(file, root, taken) == (f"run name must be new, got {taken!r}. Choose another name, or delete "
                                               "that run first.")
+    assert refused(file, root, "mine") == ("run name must be new, got 'mine'. Choose another name: it is that of a "
+                                           "shipped run.")
     assert import_run(file, root, "new").folder == root / "new"
     for name in ("../up", ".hidden", "", "a/b"):
         assert refused(file, root, name).startswith("run name must be 1 to 64 letters")
@@ -252,9 +306,10 @@ def test_the_name_inside_is_not_trusted(finished, root, manifest, words):
 
 
 def test_a_name_taken_while_the_archive_was_read_is_never_replaced(finished, root, monkeypatch):
+    file = exported(finished)
     monkeypatch.setattr(archive, "check_run", lambda folder: Run.create(root, "late", CONFIG))
     with pytest.raises(SagvaeError, match="run name must be new, got 'late'"):
-        import_run(exported(finished), root, "late")
+        import_run(file, root, "late")
     assert sorted(path.name for path in root.iterdir()) == ["late", "other"]
     assert not Run(root / "late").has_model
 
@@ -275,7 +330,7 @@ def test_a_name_taken_while_the_archive_was_read_is_never_replaced(finished, roo
     ("x" * 500, f"'{'x' * 80} ...', which a run does not have")])
 def test_other_names_are_refused(finished, root, name, words):
     message = refused(replaced(finished, name, b"{}"), root)
-    assert message.startswith("the archive must be one of the files of a run alone, got ")
+    assert message.startswith("The archive must hold nothing but the files of a run, got ")
     assert words in message and message.endswith(AGAIN)
 
 
@@ -383,7 +438,7 @@ def test_many_files_that_are_small_enough_each_are_too_much_together(finished, r
 def test_a_size_that_lies_is_found_out(root):
     for size in (10, 2 << 20):  # zipfile reads as much as was promised, then compares
         message = refused(io.BytesIO(forged_zip(b"model.safetensors", zeros(3), size)), root)
-        assert message.startswith("model.safetensors in the archive must be readable, got BadZipFile")
+        assert message.startswith("model.safetensors in the archive must be readable, got damaged data (")
 
 
 def test_a_table_of_contents_of_a_gigabyte_is_not_read(root):
@@ -399,17 +454,17 @@ def test_a_table_of_contents_of_a_gigabyte_is_not_read(root):
         def tell(self):
             return super().tell() + (1 << 30)
 
-    assert "BadZipFile: a part of 1,073,741,824 bytes, more than any part has" in refused(Huge(file), root)
+    assert "damaged data (a part of 1,073,741,824 bytes, more than any part has)" in refused(Huge(file), root)
 
 
 # ---------------------------------------------------------------------- damage
 
-@pytest.mark.parametrize(("data", "got"), [(b"", "BadZipFile"), (b"PK", "BadZipFile"), (b"\x80\x04.", "BadZipFile"),
-                                           (bytes(10**5), "BadZipFile")])
-def test_no_archive_at_all(data, got, root, tmp_path):
+@pytest.mark.parametrize("data", [b"", b"PK", b"\x80\x04.", bytes(10**5)])
+def test_no_archive_at_all(data, root, tmp_path):
     (tmp_path / "file.zip").write_bytes(data)
     for file in (io.BytesIO(data), tmp_path / "file.zip"):
-        assert f"the archive must be a run exported by `sagvae runs export`, got {got}" in refused(file, root)
+        assert refused(file, root).startswith("the archive must be a run exported by `sagvae runs export`, got damaged "
+                                              "data (File is not a zip file)")
 
 
 def test_a_file_that_cannot_be_opened(root, tmp_path):
@@ -440,7 +495,7 @@ def test_an_archive_cut_anywhere_is_refused(finished, root):
     ("metrics.jsonl", '{"a":' * 10**5, "line 1 of metrics.jsonl must be the record of an epoch"),
     ("metrics.jsonl", '{"' + "a" * 2**20, "line 1 of metrics.jsonl must be the record of an epoch"),
     ("metrics.jsonl", b"\xff\xfe\n", "line 1 of metrics.jsonl must be the record of an epoch"),
-    ("model.json", None, "the model in the archive must be model.json and model.safetensors, got model.safetensors "),
+    ("model.json", None, "the model of the run must be model.json and model.safetensors, got model.safetensors alone"),
     ("model.safetensors", b"short", "model.safetensors must be a safetensors file, got"),
     ("snapshot.safetensors", b"\0" * 9, "snapshot.safetensors must be a safetensors file, got"),
     ("snapshots/epoch-00001.safetensors", b"", "epoch-00001.safetensors must be a safetensors file, got no readable")])
@@ -450,8 +505,7 @@ def test_every_file_of_a_run_is_checked(finished, root, name, data, words):
 
 def test_a_model_of_another_configuration_is_refused(finished, root):
     save_model(build_model(ModelConfig(num_nodes=63, hidden=(4,))), finished.folder)
-    assert refused(exported(finished), root).startswith(
-        "model.json in the archive must be the model of config.json, got another model.")
+    assert refused(unchecked(finished), root).startswith("model.json must be the model of config.json, got another")
 
 
 @pytest.mark.parametrize("tensors", [{"inputs": torch.zeros(2, 9, 1)}, {"edge_percent": torch.zeros(9, 9)},
@@ -459,7 +513,7 @@ def test_a_model_of_another_configuration_is_refused(finished, root):
 def test_a_snapshot_of_another_shape_is_refused(finished, root, tensors):
     name = next(iter(tensors))
     write_tensors(finished.folder / "snapshots" / "epoch-00002.safetensors", tensors)
-    assert refused(exported(finished), root).startswith(f"{name} in epoch-00002.safetensors must be of shape (")
+    assert refused(unchecked(finished), root).startswith(f"{name} in epoch-00002.safetensors must be of shape (")
 
 
 @pytest.mark.parametrize(("change", "words"), [
@@ -472,7 +526,7 @@ def test_a_checkpoint_of_another_model_is_refused(interrupted, root, change, wor
     tensors = read_tensors(path)
     change(tensors)
     write_tensors(path, tensors)
-    assert refused(exported(interrupted), root).startswith(words)
+    assert refused(unchecked(interrupted), root).startswith(words)
 
 
 @pytest.mark.parametrize(("name", "data", "words"), [
@@ -501,8 +555,8 @@ def test_whatever_happens_on_the_way_nothing_is_left_behind(finished, root, monk
         assert [run.name for run in list_runs(root)] == ["other"], "half a run is never listed"
         raise error
 
-    monkeypatch.setattr(archive, where, fail)
     file, before = exported(finished), tree(root.parent)
+    monkeypatch.setattr(archive, where, fail)
     with pytest.raises((SagvaeError, KeyboardInterrupt)) as caught:
         import_run(file, root)
     assert seen[0][0].startswith(".import-")
@@ -528,6 +582,38 @@ def test_folders_that_were_made_for_a_refused_run_are_removed_and_a_root_that_is
     assert import_run(exported(finished), tmp_path / "a" / "b" / "runs").name == "one"
     (tmp_path / "file").write_text("")
     assert "The folder for runs must be writable and have room, got" in refused(exported(finished), tmp_path / "file")
+
+
+def test_what_a_killed_import_left_behind_goes_with_the_next_one_and_what_another_works_on_stays(finished, root):
+    file = exported(finished)
+    abandoned, held, young, locked_once = (root / f".import-{name}" for name in ("a", "b", "c", "d"))
+    for folder in (abandoned, held, young, locked_once):
+        (folder / "run").mkdir(parents=True)
+        (folder / "run" / "model.safetensors").write_bytes(bytes(100))
+    (root / ".import-file").write_text("somebody's")
+    with try_to_hold(locked_once / "lock"):
+        pass
+    with try_to_hold(held / "lock"):
+        for path in (abandoned, held, locked_once, root / ".import-file"):
+            os.utime(path, (10**9, 10**9))
+        assert import_run(file, root).name == "one"
+    assert sorted(path.name for path in root.iterdir()) == [".import-b", ".import-c", ".import-file", "one", "other"]
+    os.utime(held, (10**9, 10**9))
+    assert call("list").exit_code == 0
+    assert not held.exists() and young.exists()
+
+
+def test_an_import_holds_its_folder_until_it_is_done(finished, root, monkeypatch):
+    file = exported(finished)
+
+    def look(folder: Path) -> None:
+        os.utime(folder.parent, (10**9, 10**9))
+        remove_abandoned(root)
+        assert (folder / "config.json").is_file()
+
+    monkeypatch.setattr(archive, "check_run", look)
+    assert import_run(file, root).has_model
+    assert not list(root.glob(".import-*"))
 
 
 # ---------------------------------------------------------------------- the command line
