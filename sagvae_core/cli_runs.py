@@ -4,56 +4,68 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from .archive import archive_name, export_run, import_run
-from .cli_train import SHOWN_METRICS, resume_run
+from .cli_train import SHOWN_METRICS, find_own_run, resume_run
 from .data import DATASETS, dataset_available
 from .errors import SagvaeError, expected
+from .import_folders import remove_abandoned
 from .run_status import ACTIVE
 from .runs import Run, find_run, list_runs, runs_folder, shipped_folder
 
+T = TypeVar("T")
+
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON list: name, dataset, model, device, seconds, metrics.")
+@click.option("--json", "as_json", is_flag=True,
+              help="One JSON list: name, dataset, model, state, device, seconds, metrics, problem.")
 @click.pass_context
 def runs(context: click.Context, as_json: bool) -> None:
-    """List runs, yours and the shipped ones, with their held-out metrics."""
+    """List runs, yours and the shipped ones, with their held-out metrics; of a damaged one, what is wrong with it."""
     if context.invoked_subcommand is None:
         _list(as_json)
 
 
 def _list(as_json: bool) -> None:
-    rows, broken = [], []
-    for run in list_runs():
-        try:
-            rows.append(describe(run))
-        except SagvaeError as error:
-            broken.append((run.name, str(error)))
+    remove_abandoned(runs_folder())
+    rows = [describe(run) for run in list_runs()]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
         _print_table(rows)
-    for name, error in broken:
-        click.echo(f"{name} cannot be read: {error}", err=True)
+    for row in rows:
+        if row["problem"] is not None:
+            click.echo(f"{row['name']} is damaged: {row['problem']}", err=True)
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """What ``sagvae runs --json`` says of one run."""
-    config, status = run.config, run.status
-    return {"name": run.name, "dataset": config.data.name, "model": config.role, "state": status.state,
-            "device": status.device, "seconds": round(status.seconds, 1), "metrics": status.metrics,
-            "shipped": run.folder.parent.resolve() == shipped_folder().resolve()}
+    """What ``sagvae runs --json`` says of one run; of a damaged one what can still be read, and the problem."""
+    config, status = _read(lambda: run.config), _read(lambda: run.status)
+    return {"name": run.name, "dataset": config and config.data.name, "model": config and config.role,
+            "state": status and status.state, "device": status and status.device,
+            "seconds": status and round(status.seconds, 1), "metrics": status.metrics if status else {},
+            "shipped": run.folder.parent.resolve() == shipped_folder().resolve(), "problem": run.problem}
+
+
+def _read(what: Callable[[], T]) -> T | None:
+    try:
+        return what()
+    except (SagvaeError, OSError):  # the run's problem says it
+        return None
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    head = ["name", "dataset", "model", "state", "seconds", *SHOWN_METRICS]
-    table = [head] + [[row["name"], row["dataset"], row["model"], row["state"], f"{row['seconds']:.0f}",
-                       *(f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "" for name in SHOWN_METRICS)]
-                      for row in rows]
+    table = [["name", "dataset", "model", "state", "seconds", *SHOWN_METRICS]]
+    for row in rows:
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
+        table.append([row["name"], row["dataset"] or "", row["model"] or "",
+                      "damaged" if row["problem"] is not None else row["state"], seconds,
+                      *(f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "" for name in SHOWN_METRICS)])
     widths = [max(map(len, column)) for column in zip(*table)]
     for line in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
@@ -69,34 +81,42 @@ def list_(as_json: bool) -> None:
 @runs.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Settings, status and metrics of one run, as JSON."""
+    """Settings, status, metrics of one run, and what is wrong with it if it is damaged, as JSON."""
     run = find_run(name)
     click.echo(json.dumps({"folder": str(run.folder), "config": run.config.to_dict(),
-                           "status": dataclasses.asdict(run.status)}, indent=1))
+                           "status": dataclasses.asdict(run.status), "problem": run.problem}, indent=1))
 
 
 @runs.command()
 @click.argument("name")
 def pause(name: str) -> None:
     """Ask a run to write a checkpoint after its current step and free the device."""
-    _ask(name, "pause")
-    click.echo(f"{name} pauses after its current step. Go on with `sagvae runs resume {name}`.")
+    when = "now, and leaves the queue" if _ask(name, "pause") == "queued" else "after its current step"
+    click.echo(f"{name} pauses {when}. Go on with `sagvae runs resume {name}`.")
 
 
 @runs.command()
 @click.argument("name")
 def stop(name: str) -> None:
-    """Ask a run to end its training after its current step and keep the model it has by then."""
-    _ask(name, "stop")
-    click.echo(f"{name} stops after its current step, and keeps its model as it is then.")
+    """Ask a run to end its training after its current step and keep the model it has by then.
+
+    One that waits for its turn leaves the queue: it is paused, unless it was stopped before and so has a model.
+    """
+    if _ask(name, "stop") == "queued":
+        click.echo(f"{name} leaves the queue. `sagvae runs show {name}` says what it has by now.")
+    else:
+        click.echo(f"{name} stops after its current step, and keeps its model as it is then.")
 
 
-def _ask(name: str, what: str) -> None:
+def _ask(name: str, what: str) -> str:
+    """Make the request; returns the state the run was in."""
     run = find_run(name)
-    state = run.status.state
-    if state not in ACTIVE:
+    status = run.status
+    if status.state not in ACTIVE or status.pid is None:
+        state = status.state if status.state not in ACTIVE else "not started yet"
         raise expected(f"run to {what}", "one that trains or waits", f"{name!r}, which is {state}")
     run.request(what)
+    return status.state
 
 
 @runs.command()
@@ -105,7 +125,7 @@ def _ask(name: str, what: str) -> None:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def resume(name: str, device: str | None, quiet: bool) -> None:
     """Go on with a paused, stopped, failed or interrupted run, from its last checkpoint."""
-    resume_run(find_run(name, runs_folder()), device, quiet=quiet)
+    resume_run(name, runs_folder(), device, quiet=quiet)
 
 
 @runs.command()
@@ -113,7 +133,7 @@ def resume(name: str, device: str | None, quiet: bool) -> None:
 @click.confirmation_option(prompt="Delete this run and its model?")
 def delete(name: str) -> None:
     """Delete one of your runs."""
-    find_run(name, runs_folder()).delete()
+    find_own_run(name, runs_folder(), "delete", "It cannot be deleted.").delete()
     click.echo(f"Deleted {name}.")
 
 
@@ -125,6 +145,7 @@ def export_(name: str, out: Path | None) -> None:
 
     \b
     With it go settings, status, metrics, model and snapshots, and the checkpoints of a run that is not finished.
+    All of it is checked: a damaged run is refused, and no file is written.
     Example:
       sagvae runs export karate-sagvae --out karate.sagvae.zip
     """

@@ -70,6 +70,12 @@ def device_key(name: str = "auto") -> str:
     return f"{kind}:{int(number) if number else _from_launcher(_LOCAL_RANK, 0) % devices}"
 
 
+def check_precision(precision: str, key: str) -> None:
+    """Raise unless the device ``key``, as of :func:`device_key`, can train in ``precision``."""
+    if precision == "fp16" and key == "cpu":
+        raise expected("train.precision", "'no' or 'bf16' on a CPU", "'fp16'", "Half precision needs a GPU.")
+
+
 @contextmanager
 def first_on_machine(config: TrainConfig) -> Iterator[None]:
     """In this block the first process of every machine goes before its others, which find what it has downloaded."""
@@ -102,8 +108,7 @@ def build_accelerator(config: TrainConfig, log_folder: Path | None = None) -> An
     from accelerate.utils import patch_environment
 
     key = device_key(config.device)
-    if config.precision == "fp16" and key == "cpu":
-        raise expected("train.precision", "'no' or 'bf16' on a CPU", "'fp16'", "Half precision needs a GPU.")
+    check_precision(config.precision, key)
     for name in ("DEEPSPEED", "FSDP", "MEGATRON_LM"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() == "true":
             raise expected("the launch", "one with a whole model in every process (`accelerate launch --multi_gpu`)",

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from .config_io import from_dict, to_dict
+from .data import DATASETS, check_settings
 from .errors import SagvaeError, expected
 from .runs import RunConfig
 
@@ -28,7 +29,11 @@ def parse_setting(text: str, what: str = "a setting") -> tuple[str, Any]:
 
 
 def apply_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
-    """``config`` with dotted settings replaced and everything validated again."""
+    """``config`` with dotted settings replaced and everything validated again, also that model and data fit.
+
+    Raises:
+        SagvaeError: a setting that there is not, or a value that it cannot have.
+    """
     values = {part: _tuples_to_lists(to_dict(getattr(config, part))) for part in ("data", "model", "train")}
     for name, value in overrides.items():
         part, *path = name.split(".")
@@ -40,7 +45,13 @@ def apply_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
         _step(target, path[-1], name)
         target[int(path[-1]) if isinstance(target, list) else path[-1]] = value
     parts = {part: from_dict(type(getattr(config, part)), values[part], part) for part in values}
-    return dataclasses.replace(config, **parts)
+    changed = dataclasses.replace(config, **parts)
+    check_settings(changed.data)
+    info = DATASETS[changed.data.name]
+    for name, wanted in (("num_nodes", info.num_nodes), ("num_channels", info.num_channels)):
+        if (found := getattr(changed.model, name)) != wanted:
+            raise expected(f"model.{name}", f"{wanted}, as the data set {info.name!r} has", found)
+    return changed
 
 
 def _step(target: Any, key: str, name: str) -> Any:
@@ -63,9 +74,16 @@ def _tuples_to_lists(value: Any) -> Any:
 
 
 def with_epochs(config: RunConfig, epochs: int) -> RunConfig:
-    """``config`` trained for ``epochs`` in all, each stage keeping its share (at least one epoch)."""
+    """``config`` trained for ``epochs`` in all, each stage keeping its share.
+
+    Each takes at least one epoch: for fewer epochs than stages the total is the number of stages.
+    """
     stages, total = config.train.stages, config.train.total_epochs
-    ends = [round(epochs * end / total) for end in itertools.accumulate(stage.epochs for stage in stages)]
-    changes = {f"train.stages.{index}.epochs": max(1, end - start)
-               for index, (start, end) in enumerate(itertools.pairwise([0, *ends]))}
+    epochs = max(epochs, len(stages))
+    ends = [0]
+    for index, end in enumerate(itertools.accumulate(stage.epochs for stage in stages), 1):
+        # Not before one more epoch, and not so late that a later stage would have none.
+        ends.append(min(max(round(epochs * end / total), ends[-1] + 1), epochs - (len(stages) - index)))
+    changes = {f"train.stages.{index}.epochs": end - start
+               for index, (start, end) in enumerate(itertools.pairwise(ends))}
     return apply_overrides(config, changes)

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from sagvae_core import __version__, cli_runs, cli_train
 from sagvae_core import cli as cli_module
 from sagvae_core import runs as runs_module
+from sagvae_core.checkpoint import build_model, save_model
 from sagvae_core.cli import cli
 from sagvae_core.presets import run_config
 from sagvae_core.run_status import Status, process_started
@@ -32,7 +33,8 @@ def root(tmp_path, monkeypatch) -> Path:
     """An own folder for runs, and no shipped ones."""
     monkeypatch.setenv("SAGVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(runs_module, "shipped_folder", lambda: tmp_path / "shipped")
-    monkeypatch.setattr(cli_runs, "shipped_folder", lambda: tmp_path / "shipped")
+    for module in (cli_runs, cli_train):
+        monkeypatch.setattr(module, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(sys, "argv", ["sagvae"])
     return tmp_path / "runs"
 
@@ -68,6 +70,8 @@ def test_train_makes_a_finished_run_and_prints_its_metrics(root, monkeypatch):
     config = run.config
     assert (config.model.hidden, config.train.batch_size, config.data.train_rows) == ((4,), 16, 32)
     assert [stage.epochs for stage in config.train.stages] == [1, 1, 1, 1, 1]
+    assert result.stderr == ("digits-sagvae trains 5 epochs, in stages of 1 + 1 + 1 + 1 + 1: not 2, since every stage "
+                             "takes at least one.\n")
     assert config.command == "sagvae train --dataset digits --run digits-sagvae"
     assert run.has_model
 
@@ -107,6 +111,8 @@ def test_names_are_numbered_when_taken_and_refused_when_chosen(root):
     assert free_name(root, "a") == "a-3"
     queued(root, "mine")
     assert "run name must be new, got 'mine'. Choose another name" in refused("train", "--run", "mine")
+    queued(root.parent / "shipped", "theirs")
+    assert "Choose another name: it is that of a shipped run." in refused("train", "--run", "theirs")
     assert "run name must be 1 to 64 letters" in refused("train", "--run", "../out")
 
 
@@ -114,6 +120,17 @@ def test_stages_keep_their_share_of_the_epochs():
     for total, wanted in ((100, [15, 10, 25, 25, 25]), (16, [2, 2, 4, 4, 4]), (8, [1, 1, 2, 2, 2]),
                           (1, [1, 1, 1, 1, 1])):
         assert [stage.epochs for stage in with_epochs(run_config("digits"), total).train.stages] == wanted
+    uneven = with_epochs(run_config("mnist", overrides={"train.stages.0.epochs": 40}), 5)
+    assert [stage.epochs for stage in uneven.train.stages] == [2, 1, 1, 1], "the total is what was asked for"
+
+
+@pytest.mark.parametrize(("words", "plan"), [
+    (["--dataset", "digits", "--epochs", "8"], "one trains 8 epochs, in stages of 1 + 1 + 2 + 2 + 2.\n"),
+    (["--epochs", "1"], "one trains 1 epoch.\n"), ([], "one trains 40 epochs.\n")])
+def test_a_new_run_says_how_long_it_trains(root, monkeypatch, words, plan):
+    monkeypatch.setattr(cli_train, "execute", lambda *_: Status(state="paused"))
+    assert call("train", "--run", "one", *words).stderr.startswith(plan)
+    assert "at least one for each stage" in " ".join(call("train", "--help").stdout.split())
 
 
 def test_a_stopped_run_goes_on(root):
@@ -133,18 +150,35 @@ def test_a_stopped_run_goes_on(root):
     (["--set", "model.num_nodes.x=2"], "'model.num_nodes.x' is not a setting."),
     (["--set", "model.hidden=wide"], "model.hidden must be a list, got 'wide'."),
     (["--dataset", "digits", "--noise", "3", "--block", "3"], "the damage must be either --noise or --block, got"),
+    (["--noise", "3"], "--noise must be left out with 'karate', got 3. It damages pixels, and these rows are no"),
+    (["--block", "3"], "--block must be left out with 'karate', got 3."),
+    (["--dataset", "digits", "--noise", "1000"], "perturbation.pixels must be a whole number from 0 to the 64 nodes"),
+    (["--dataset", "mnist", "--block", "29"], "perturbation.size must be a whole number from 0 to"),
+    (["--dataset", "mnist", "--rows", "60000"], "data.train_rows must be at most 55000, the training rows of 'mnist'"),
+    (["--dataset", "digits", "--set", "model.num_nodes=9"], "model.num_nodes must be 64, as the data set 'digits' has"),
+    (["--dataset", "mnist", "--device", "abacus"], "train.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'abacus'"),
+    (["--device", "cpu", "--set", "train.precision=fp16"], "train.precision must be 'no' or 'bf16' on a CPU"),
+    (["--dataset", "mnist", "--set", "train.stages.0.likelihood=gaussian"], "stage.likelihood must be 'bernoulli' or"),
+    (["--set", "train.stages.0.objective=completion"], "stage.objective must be"),
     (["--resume", "nothing"], "run must be one of (there are none yet), got 'nothing'. See `sagvae runs`."),
     (["--epochs", "0"], "0 is not in the range x>=1"),
 ])
-def test_bad_options_are_a_sentence_and_leave_no_folder(root, words, sentence):
+def test_bad_options_are_a_sentence_and_nothing_is_made_or_read(root, monkeypatch, words, sentence):
+    monkeypatch.setattr(cli_train, "execute", lambda *_: pytest.fail("it came to the training"))
+    monkeypatch.setattr(Run, "create", lambda *_: pytest.fail("a folder was made"))
     assert sentence in refused("train", *words)
     assert not root.exists()
 
 
+def test_no_noise_is_what_the_karate_club_has_anyway(root, monkeypatch):
+    monkeypatch.setattr(cli_train, "execute", lambda *_: Status(state="paused"))
+    assert call("train", "--noise", "0", "--run", "one").exit_code == 0
+    assert Run(root / "one").config.data.perturbation.kind == "none"
+
+
 def test_what_only_the_data_can_refuse_is_a_sentence_too(root):
-    assert "data.train_rows must be at most" in refused("train", "--dataset", "digits", "--rows", "99999", "--quiet")
+    assert "data.classes must be" in refused("train", "--dataset", "digits", "--set", "data.classes=[99]", "--quiet")
     assert not (root / "digits-sagvae").exists(), "a run that never trained leaves nothing behind"
-    assert "train.device must be" in refused("train", "--dataset", "digits", "--device", "abacus", "--quiet")
 
 
 @pytest.mark.parametrize("name", ["running", "finished"])
@@ -164,28 +198,42 @@ def test_runs_as_json_have_a_fixed_schema_also_when_there_are_none(root, tmp_pat
     assert json.loads(call("runs", "--json").stdout) == []
     queued(root, "b")
     finished = queued(root, "a")
+    save_model(build_model(finished.config.model), finished.folder)
     finished.write_status(Status(state="finished", seconds=12.34, device="CPU", metrics={"f1": 0.5}))
     queued(tmp_path / "shipped", "c")
     assert call("runs", "list", "--json").stdout == call("runs", "--json").stdout
     rows = json.loads(call("runs", "--json").stdout)
     assert rows[0] == {"name": "a", "dataset": "digits", "model": "sagvae", "state": "finished", "device": "CPU",
-                       "seconds": 12.3, "metrics": {"f1": 0.5}, "shipped": False}
+                       "seconds": 12.3, "metrics": {"f1": 0.5}, "shipped": False, "problem": None}
     assert [(row["name"], row["state"], row["shipped"]) for row in rows[1:]] == [
         ("b", "queued", False), ("c", "queued", True)]
 
 
 def test_the_table_lines_up_and_a_broken_run_hides_no_other(root):
-    queued(root, "good").write_status(Status(state="finished", metrics={"mse_clean": 0.01234}))
+    run = queued(root, "good")
+    save_model(build_model(run.config.model), run.folder)
+    run.write_status(Status(state="finished", metrics={"mse_clean": 0.01234}))
     queued(root, "bad")
     (root / "bad" / "status.json").write_text("{")
     result = call("runs")
     assert result.exit_code == 0
-    head, line = result.stdout.splitlines()
+    head, bad, line = result.stdout.splitlines()
+    assert bad.split() == ["bad", "digits", "sagvae", "damaged"]
     assert head.split() == ["name", "dataset", "model", "state", "seconds", "mse_clean", "psnr", "ssim", "f1",
                             "average_precision"]
     assert line.split() == ["good", "digits", "sagvae", "finished", "0", "0.0123"]
     assert line.index("digits") == head.index("dataset")
-    assert result.stderr.startswith("bad cannot be read: status.json must be valid JSON")
+    assert result.stderr.startswith("bad is damaged: status.json must be valid JSON, got text that is none (")
+
+
+def test_a_run_without_its_settings_is_listed_as_damaged_and_can_be_deleted(root):
+    (queued(root).folder / "config.json").unlink()
+    row, = json.loads(call("runs", "--json").stdout)
+    assert (row["name"], row["dataset"], row["model"], row["state"], row["metrics"]) == (
+        "one", None, None, "queued", {})
+    assert row["problem"].startswith("config.json must be in 'one', got no such file. Restore it")
+    assert call("runs", "delete", "one", "--yes").exit_code == 0
+    assert json.loads(call("runs", "--json").stdout) == []
 
 
 def test_show_prints_settings_and_status(root):
@@ -193,10 +241,13 @@ def test_show_prints_settings_and_status(root):
     shown = json.loads(call("runs", "show", "one").stdout)
     assert shown["folder"] == str(run.folder)
     assert shown["config"] == json.loads((run.folder / "config.json").read_text())
-    assert shown["status"]["state"] == "queued"
+    assert (shown["status"]["state"], shown["problem"]) == ("queued", None)
+    run.write_status(Status(state="finished"))
+    assert json.loads(call("runs", "show", "one").stdout)["problem"].startswith("model.json must be in 'one', got no")
     assert "run must be one of one, got 'two'" in refused("runs", "show", "two")
     (run.folder / "config.json").write_text("{")
-    assert "config.json must be valid JSON, got JSONDecodeError" in refused("runs", "show", "one")
+    assert "config.json must be valid JSON, got text that is none (Expecting" in refused("runs", "show", "one")
+    run.write_status(Status(state="paused"))
     assert "config.json must be valid JSON" in refused("train", "--resume", "one", "--quiet")
 
 
@@ -211,6 +262,24 @@ def test_stop_and_pause_ask_a_living_run_only(root, what, words):
     assert result.exit_code == 0
     assert words in result.stdout
     assert run.requested() == what
+    run.write_status(Status(state="queued", pid=os.getpid(), pid_started=process_started(os.getpid())))
+    assert "leaves the queue" in call("runs", what, "one").stdout
+    run.clear_request()
+    run.write_status(Status())
+    assert "which is not started yet" in refused("runs", what, "one")
+    assert run.requested() is None
+
+
+def test_what_a_training_notes_is_said(root, monkeypatch):
+    def train(run, *arguments):
+        arguments[-1]("A checkpoint is gone.")
+        return Status(state="paused", note="It was asked to stop.")
+
+    monkeypatch.setattr(cli_train, "execute", train)
+    queued(root)
+    result = call("train", "--resume", "one")
+    assert "one: A checkpoint is gone." in result.stderr
+    assert result.stdout.endswith("`sagvae train --resume one`. It was asked to stop.\n")
 
 
 def test_delete_asks_first_and_spares_training_and_shipped_runs(root, tmp_path):
@@ -224,7 +293,10 @@ def test_delete_asks_first_and_spares_training_and_shipped_runs(root, tmp_path):
     assert call("runs", "delete", "one", "--yes").stdout == "Deleted one.\n"
     assert not run.folder.exists()
     queued(tmp_path / "shipped", "theirs")
-    assert "run must be one of (there are none yet), got 'theirs'" in refused("runs", "delete", "theirs", "--yes")
+    assert refused("runs", "delete", "theirs", "--yes").endswith(
+        "run to delete must be one of yours, got 'theirs', which is shipped with the package. It cannot be deleted.")
+    for words in (("runs", "resume", "theirs"), ("train", "--resume", "theirs")):
+        assert "run to resume must be one of yours, got 'theirs', which is shipped" in refused(*words)
     assert (tmp_path / "shipped" / "theirs").exists()
 
 
