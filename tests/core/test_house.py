@@ -34,7 +34,7 @@ LAYERS = (
     ("reference",),
     ("objective", "checkpoint", "tensor_headers", "trainer_state", "sampling"),
     ("held_out", "config_run", "run_lock", "run_names", "run_records", "run_status", "snapshots", "evaluation",
-     "graph_files"),
+     "graph_files", "known_graph"),
     ("training", "runs", "hub", "failures", "import_folders", "preflight"),
     ("settings", "presets", "turns", "experiment", "learners", "archive", "archive_checks", "archive_members"),
     ("studies",),
