@@ -11,6 +11,7 @@ from .base import RelationLearner, normal_scores
 from .classical import AbsoluteCorrelation, AllEdges, GraphicalLasso, PairwiseProduct, PartialCorrelation
 from .sagvae import SAGVAERelations
 from .smooth import SmoothGraph
+from .stability import StableRelations
 from .vgae import VGAE, edge_share
 
 BASELINES: dict[str, Callable[..., RelationLearner]] = {
@@ -24,4 +25,5 @@ BASELINES: dict[str, Callable[..., RelationLearner]] = {
 }
 
 __all__ = ["BASELINES", "VGAE", "AbsoluteCorrelation", "AllEdges", "GraphicalLasso", "PairwiseProduct",
-           "PartialCorrelation", "RelationLearner", "SAGVAERelations", "SmoothGraph", "edge_share", "normal_scores"]
+           "PartialCorrelation", "RelationLearner", "SAGVAERelations", "SmoothGraph", "StableRelations", "edge_share",
+           "normal_scores"]

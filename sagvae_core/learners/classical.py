@@ -15,6 +15,7 @@ from ..data.base import fixed_permutation
 from .base import RelationLearner, scaled, stacked
 
 SIGNIFICANCE = 0.05  # of the tests below, over all pairs together
+_ROUNDING = 1e-12
 MOST_SHRINKAGE = 0.99  # few rows may ask for 1, which sets all pairs to zero and leaves nothing to rank
 
 
@@ -33,14 +34,15 @@ class PairwiseProduct(RelationLearner):
     The score is the product over all rows and channels, divided by the number of rows.
 
     Args:
-        density, standardise: see :class:`RelationLearner`.
+        density, standardise, missing: see :class:`RelationLearner`.
         centre: False keeps the columns' means; with ``standardise=False`` that is the paper's setting, raw rows.
     """
 
     title = "Pairwise product"
 
-    def __init__(self, density: float | None = None, standardise: bool = True, centre: bool = True) -> None:
-        super().__init__(density, standardise)
+    def __init__(self, density: float | None = None, standardise: bool = True, centre: bool = True,
+                 missing: str = "error") -> None:
+        super().__init__(density, standardise, missing)
         self.centre = centre
 
     def _prepare(self, x: np.ndarray) -> np.ndarray:
@@ -87,7 +89,7 @@ class GraphicalLasso(RelationLearner):
     :class:`PartialCorrelation` answers.
 
     Args:
-        density, standardise: see :class:`RelationLearner`.
+        density, standardise, missing: see :class:`RelationLearner`.
         refine_ties: rank the pairs the lasso set to zero by their shrunk partial correlation, scaled to stay below
             the smallest non-zero score. It moves no edge at the natural threshold, but without it hundreds of pairs
             tie at zero, which average precision and a known density hold against the method.
@@ -98,8 +100,9 @@ class GraphicalLasso(RelationLearner):
 
     title = "Graphical lasso"
 
-    def __init__(self, density: float | None = None, standardise: bool = True, refine_ties: bool = True) -> None:
-        super().__init__(density, standardise)
+    def __init__(self, density: float | None = None, standardise: bool = True, refine_ties: bool = True,
+                 missing: str = "error") -> None:
+        super().__init__(density, standardise, missing)
         self.refine_ties = refine_ties
 
     def _scores(self, x: np.ndarray) -> tuple[np.ndarray, float]:
@@ -107,6 +110,7 @@ class GraphicalLasso(RelationLearner):
         precision, shrunk = _lasso_precision(samples), shrunk_precision(samples)
         self.precision_ = shrunk if precision is None else precision
         scores = partial_correlation(self.precision_)
+        scores[scores < _ROUNDING] = 0.0  # at the penalty that leaves no edge, an edge of rounding may stay
         if precision is None:
             return scores, critical_correlation(x.shape, held_fixed=x.shape[1] - 2)
         return _refined(scores, partial_correlation(shrunk)) if self.refine_ties else (scores, 0.0)

@@ -1,4 +1,4 @@
-"""How sure is each edge, and how good is a graph, when nobody knows the truth: closed forms in NumPy.
+"""How sure is each edge when nobody knows the truth: closed forms in NumPy.
 
 Training leaves most edge probabilities at 0 or 1, which decides but does not rank. Given the rest of the learned graph,
 the optimal q(A_ij) has a closed form where each column is a regression on its neighbours: its log-odds are what the
@@ -13,45 +13,74 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_RIDGE = 0.03  # of each feature's variance: what codes of finite precision (the KL of eq. 4) do to a regression
+from .bits import RIDGE as _RIDGE  # what codes of finite precision (the KL of eq. 4) do to a regression
+from .bits import Bits
+from .densities import products
+
 _LARGEST_R2 = 1 - 1e-9
 
 
 def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
-                  prior_log_odds: float) -> dict[str, np.ndarray]:
+                  prior_log_odds: float, binary: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Log-odds of every edge given the others, in nats, for both meanings of an edge.
 
     The two regressions of an edge (i on j, j on i) see the same dependence twice, and each can be given either end's
     neighbours; all four gains are averaged. The price is the BIC's: half a log M for each of the Q coefficients a
-    channel.
+    channel. A binary node's regressions are logistic. Where values are missing, products are averaged over the rows
+    that have both factors (which takes them to be missing at random), and a pair counts as many rows as have both.
 
     Args:
-        x: (M, N, C) centred rows.
-        features: (M, N, Q) functions of each node's own value.
+        x: (M, N, C) centred rows, NaN where missing.
+        features: (M, N, Q) functions of each node's own value, NaN where missing.
         graph: bool (N, N), the learned graph; each pair is tested given the others.
         prior_log_odds: log-odds of an edge before any data.
+        binary: int (T,), nodes of one channel whose values are above 0 or not.
 
     Returns:
         Two symmetric (N, N), with 0 as natural threshold. "conditional": two columns depend on each other given all
         others. "direct": and neither given none nor without any one neighbour less do they stop to, as two causes of
         one effect do once it is not held fixed (the idea of the PC algorithm, Spirtes and Glymour 1991).
     """
-    rows, nodes, channels = x.shape
-    moments = _Moments(x, features)
+    nodes, channels = x.shape[1:]
+    tests = _Tests(x, features, np.array([], dtype=int) if binary is None else np.asarray(binary))
     neighbours = [np.flatnonzero(line) for line in graph]
-    price = prior_log_odds - 0.5 * features.shape[2] * channels * np.log(rows)
-    own = np.stack([moments.all_gains(i, neighbours[i]) for i in range(nodes)])  # given i's own neighbours, by every j
-    others = np.stack([moments.all_gained(j, neighbours[j]) for j in range(nodes)], axis=1)  # given those of j
+    observed = (~np.isnan(x).any(axis=2)).astype(float)
+    counts = observed.T @ observed
+    price = prior_log_odds - 0.5 * features.shape[2] * channels * np.log(np.maximum(counts, 1))
+    own = np.stack([tests.gains(i, neighbours[i]) for i in range(nodes)])  # given i's own neighbours, by every j
+    others = np.stack([tests.gained(j, neighbours[j]) for j in range(nodes)], axis=1)  # given those of j
     conditional = (own + own.T + others + others.T) / 4
     direct = conditional
-    marginal = np.stack([moments.all_gains(i, neighbours[i][:0]) for i in range(nodes)])
+    marginal = np.stack([tests.gains(i, neighbours[i][:0]) for i in range(nodes)])
     fewer = np.full((nodes, nodes), np.inf)
     for i in range(nodes):
         for left_out in neighbours[i]:
-            fewer[i] = np.minimum(fewer[i], moments.all_gains(i, neighbours[i][neighbours[i] != left_out]))
+            fewer[i] = np.minimum(fewer[i], tests.gains(i, neighbours[i][neighbours[i] != left_out]))
     for least in (marginal, fewer):
         direct = np.minimum(direct, (least + least.T) / 2)
     return {"conditional": conditional + price, "direct": direct + price}
+
+
+class _Tests:
+    """What every node says of every other, by linear regressions, or logistic ones of binary nodes."""
+
+    def __init__(self, x: np.ndarray, features: np.ndarray, binary: np.ndarray) -> None:
+        self.moments = _Moments(x, features)
+        self.bits = Bits(x[:, :, 0], self.moments.standardised, binary) if len(binary) else None
+        self.binary = binary
+
+    def gains(self, target: int, given: np.ndarray) -> np.ndarray:
+        """Nats that each node adds to ``target``'s regression on the others of ``given``, (N,); 0 for itself."""
+        if self.bits is not None and target in self.binary:
+            return self.bits.gains(target, given)
+        return self.moments.all_gains(target, given)
+
+    def gained(self, candidate: int, given: np.ndarray) -> np.ndarray:
+        """Nats that ``candidate`` adds to every node's regression on the others of ``given``, (N,); 0 to its own."""
+        found = self.moments.all_gained(candidate, given)
+        if self.bits is not None:
+            found[self.binary] = self.bits.gained(candidate, given)
+        return found
 
 
 class _Moments:
@@ -60,13 +89,22 @@ class _Moments:
     def __init__(self, x: np.ndarray, features: np.ndarray) -> None:
         self.rows, self.nodes, self.channels = x.shape
         self.count = features.shape[2]
-        features = features - features.mean(axis=0)
-        features = features / np.maximum(features.std(axis=0), 1e-9)
+        features = features - np.nanmean(features, axis=0)
+        features = features / np.maximum(np.nanstd(features, axis=0), 1e-9)
+        self.standardised = np.nan_to_num(features)
         flat = np.concatenate([x.reshape(self.rows, -1), features.reshape(self.rows, -1)], axis=1)
-        self.moments = flat.T @ flat
+        self.moments, self.weights = products(flat), None
+        missing = np.isnan(x).any(axis=2)
+        if missing.any():
+            observed = (~missing).astype(float)
+            self.weights = observed.T @ observed / self.rows
         columns = np.arange(flat.shape[1])
         self.targets = columns[: self.nodes * self.channels].reshape(self.nodes, self.channels)
         self.features = columns[self.nodes * self.channels:].reshape(self.nodes, self.count)
+
+    def _counted(self, gains: np.ndarray, node: int) -> np.ndarray:
+        """Gains of the whole table's size in the size of the rows that ``node`` and each other one have."""
+        return gains if self.weights is None else gains * self.weights[node]
 
     def gains(self, target: int, candidates: Sequence[int], given: np.ndarray) -> np.ndarray:
         """Nats that each candidate's features (J of them) add to a regression of ``target`` on the ``given``, (J,)."""
@@ -99,7 +137,7 @@ class _Moments:
             found[free] = self.gains(target, free, given)
         for candidate in given:
             found[candidate] = self.gains(target, [candidate], given[given != candidate])[0]
-        return found
+        return self._counted(found, target)
 
     def all_gained(self, candidate: int, given: np.ndarray) -> np.ndarray:
         """Nats that ``candidate`` adds to every node's regression on the others of ``given``, (N,); 0 to its own."""
@@ -116,7 +154,7 @@ class _Moments:
             found[free] = nats.reshape(len(free), size).sum(axis=1)
         for target in given:
             found[target] = self.gains(target, [candidate], given[given != target])[0]
-        return found
+        return self._counted(found, candidate)
 
     def _nats(self, explained: np.ndarray, whole: np.ndarray) -> np.ndarray:
         """What explaining so much of the squares of a column is worth."""
@@ -131,67 +169,3 @@ class _Moments:
         slopes = np.linalg.solve(inner + _RIDGE * self.rows * np.eye(len(given)), cross)
         fitted = cross.T @ slopes
         return left - fitted - fitted.T + slopes.T @ inner @ slopes
-
-
-def predictive_density(x: np.ndarray, features: np.ndarray, graph: np.ndarray, folds: int = 5) -> float:
-    """Mean log p(value | all other columns) on rows left out of the fit, nats a value, for regressions on ``graph``.
-
-    Args: as for :func:`edge_evidence`; every fold's coefficients and scales come from the other folds' rows alone.
-    """
-    total = 0.0
-    for train, test in _folds(len(x), folds):
-        centre, spread = features[train].mean(axis=0), np.maximum(features[train].std(axis=0), 1e-9)
-        scaled, mean = (features - centre) / spread, x[train].mean(axis=0)
-        for i in range(x.shape[1]):
-            design = scaled[:, np.flatnonzero(graph[i])].reshape(len(x), -1)
-            fitted = _predict(design[train], x[train, i] - mean[i], design) + mean[i]
-            error = x[:, i] - fitted
-            variance = np.maximum((error[train] ** 2).mean(axis=0), 1e-6)
-            total += float((-0.5 * (error[test] ** 2 / variance + np.log(2 * np.pi * variance))).sum())
-    return total / x.size
-
-
-def covariance_selection(covariance: np.ndarray, graph: np.ndarray, sweeps: int = 30) -> np.ndarray:
-    """The maximum-likelihood covariance whose inverse is zero off ``graph`` (Dempster 1972).
-
-    By the modified regressions of Hastie, Tibshirani and Friedman (2009), algorithm 17.1.
-    """
-    fitted = covariance.copy()
-    for _ in range(sweeps):
-        before = fitted.copy()
-        for i in range(len(fitted)):
-            neighbours = np.flatnonzero(graph[i])
-            others = np.arange(len(fitted)) != i
-            column = np.zeros(others.sum())
-            if len(neighbours):
-                beta = np.linalg.solve(fitted[np.ix_(neighbours, neighbours)], covariance[neighbours, i])
-                column = fitted[np.ix_(others, neighbours)] @ beta
-            fitted[others, i] = fitted[i, others] = column
-        if np.abs(fitted - before).max() < 1e-5:
-            break
-    return fitted
-
-
-def gaussian_density(fitted: np.ndarray, covariance: np.ndarray) -> float:
-    """Mean log N(x; 0, ``fitted``) in nats a value, over rows x with the second moments ``covariance`` (N, N)."""
-    _, log_determinant = np.linalg.slogdet(fitted)
-    misfit = np.trace(np.linalg.solve(fitted, covariance))
-    return float(-0.5 * (log_determinant + misfit) / len(fitted) - 0.5 * np.log(2 * np.pi))
-
-
-def second_moments(x: np.ndarray) -> np.ndarray:
-    """xᵀx / M with a trace of shrinkage, so that fewer rows than columns have an inverse too; x is (M, N), centred."""
-    return x.T @ x / len(x) + 0.01 * np.eye(x.shape[1])
-
-
-def _folds(rows: int, folds: int):
-    order = np.random.RandomState(0).permutation(rows)  # a fixed shuffle: tables are often sorted
-    for test in np.array_split(order, folds):
-        yield np.setdiff1d(order, test), test
-
-
-def _predict(design: np.ndarray, target: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    if design.shape[1] == 0:
-        return np.zeros((len(wanted), target.shape[1]))
-    gram = design.T @ design + _RIDGE * len(design) * np.eye(design.shape[1])
-    return wanted @ np.linalg.solve(gram, design.T @ target)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .evidence import gaussian_density
+from .densities import gaussian_density
 
 _LOG_NOISE = 14.0  # the noise's variance is at least e^-14, so that every covariance can be inverted, and at most e^14
 _SMALLEST_GAIN = 1e-6  # nats; below it is rounding

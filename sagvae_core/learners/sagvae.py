@@ -18,10 +18,11 @@ import numpy as np
 
 from ..config import ModelConfig
 from ..errors import SagvaeError, expected
-from .base import RelationLearner, normal_scores, stacked
-from .evidence import covariance_selection, gaussian_density, predictive_density, second_moments
+from .base import NormalScores, RelationLearner, centred, normal_scores, spread, stacked
+from .densities import covariance_selection, gaussian_density, predictive_density, second_moments
 from .filters import filter_density
-from .variants import RELATIONS, Neighbours, Smoothing, Training, price, strongest_pairs
+from .rows import Rows
+from .variants import RELATIONS, Neighbours, Smoothing, Training, features_of, price, strongest_pairs
 
 VARIANTS = ("linear", "nonlinear", "smoothing")
 _FUNCTIONS = 3  # along each edge, of "nonlinear"
@@ -36,7 +37,8 @@ class SAGVAERelations(RelationLearner):
 
     Args:
         density: the share of pairs that are edges, where it is known; see :class:`RelationLearner`.
-        standardise: see :class:`RelationLearner`.
+        standardise, missing: see :class:`RelationLearner`. With ``missing="model"`` the evidence lower bound is over
+            what was observed, which takes values to be missing at random.
         variant: "auto" chooses by ``criterion_``; or "linear", "nonlinear" or "smoothing".
         relation: what an edge is. "conditional": two columns depend on each other given all others, as in a Markov
             random field or a moral graph. "direct": they also do by themselves, and with any one neighbour not held
@@ -64,18 +66,30 @@ class SAGVAERelations(RelationLearner):
     """
 
     title = "SAG-VAE"
+    models_missing = grows_with_rows = True
 
     def __init__(self, density: float | None = None, standardise: bool = True, variant: str = "auto",
                  relation: str = "conditional", steps: int = 1200, early_stopping: bool = True,
                  margins: tuple[float, float] = (0.05, 0.005), settings: dict[str, Any] | None = None, seed: int = 0,
-                 device: str = "cpu") -> None:
-        super().__init__(density, standardise)
+                 device: str = "cpu", missing: str = "error") -> None:
+        super().__init__(density, standardise, missing)
         self.variant, self.relation, self.steps, self.early_stopping = variant, relation, steps, early_stopping
         self.margins, self.settings, self.seed, self.device = margins, settings, seed, device
 
+    def fit_rows(self, rows: Rows) -> None:
+        """:meth:`fit` to rows that have been read."""
+        self._ranked = NormalScores(rows.x)
+        super().fit_rows(rows)
+
+    def settled(self) -> dict[str, Any]:
+        """The variant and the number of steps, which are most of a fit's time."""
+        return {"variant": self.variant_, "steps": self.steps_[self.variant_], "early_stopping": False}
+
     def _prepare(self, x: np.ndarray) -> np.ndarray:
-        centred = x - x.mean(axis=0)
-        return centred / centred.std() if self.standardise and x.shape[2] > 1 else super()._prepare(x)
+        if not self.standardise or x.shape[2] == 1:
+            return super()._prepare(x)
+        deviations = centred(x)
+        return deviations / spread(deviations, axis=None)
 
     def _scores(self, x: np.ndarray) -> tuple[np.ndarray, float]:
         if self.variant != "auto" and self.variant not in VARIANTS:
@@ -89,7 +103,7 @@ class SAGVAERelations(RelationLearner):
         fits = {}
         for variant in VARIANTS if self.variant == "auto" else (self.variant,):
             fits[variant] = self._fitted(variant, x, ranks)
-        self.criterion_ = _criterion(fits, ranks) if self.variant == "auto" else {}
+        self.criterion_ = _criterion(fits, ranks, self._binary) if self.variant == "auto" else {}
         self.variant_ = _simplest(self.criterion_, self.margins) if self.variant == "auto" else self.variant
         self.model_ = fits[self.variant_].model
         self.steps_ = {variant: fit.steps for variant, fit in fits.items()}
@@ -100,10 +114,17 @@ class SAGVAERelations(RelationLearner):
         training = Training(int(self.steps), self.early_stopping, self.seed, self.device)
         if variant == "smoothing":
             return Smoothing(training, x)
-        return Neighbours(training, ranks, _FUNCTIONS if variant == "nonlinear" else 0, self.settings or {})
+        return Neighbours(training, ranks, _FUNCTIONS if variant == "nonlinear" else 0, self.settings or {},
+                          self._binary)
+
+    def _seen(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ranks = self._ranked(x)
+        return ranks, ranks if self.variant_ == "smoothing" else features_of(self.model_, ranks)
 
     def read_as(self, relation: str) -> Self:
         """This fit with the edges of the other ``relation``; nothing is learned anew, and this one stays as it is.
+
+        :meth:`score` stays that of this fit's edges.
 
         Raises:
             SagvaeError: the relation is unknown, or nothing was fitted yet.
@@ -117,14 +138,16 @@ class SAGVAERelations(RelationLearner):
         return other
 
     def _read(self, relation: str) -> tuple[np.ndarray, float]:
-        self.variant_scores_ = {variant: readings[relation] for variant, readings in self._readings.items()}
-        scores = self.variant_scores_[self.variant_]
-        self.edge_posterior_ = 1 / (1 + np.exp(-np.clip(scores, -700, 700)))
-        np.fill_diagonal(self.edge_posterior_, 0.0)
-        return scores, 0.0
+        scores = {variant: readings[relation] for variant, readings in self._readings.items()}
+        self.variant_scores_ = {variant: self._rows.spread_out(values, min(values.min(), 0.0))
+                                for variant, values in scores.items()}
+        posterior = 1 / (1 + np.exp(-np.clip(scores[self.variant_], -700, 700)))
+        np.fill_diagonal(posterior, 0.0)
+        self.edge_posterior_ = self._rows.spread_out(posterior, 0.0)
+        return scores[self.variant_], 0.0
 
 
-def _criterion(fits: dict[str, Any], ranks: np.ndarray) -> dict[str, float]:
+def _criterion(fits: dict[str, Any], ranks: np.ndarray, binary: np.ndarray) -> dict[str, float]:
     """Nats a value by which every variant describes the rows better than ``linear``, all in normal scores.
 
     ``nonlinear``: how well each column of a left-out row is predicted from its neighbours.
@@ -152,8 +175,8 @@ def _criterion(fits: dict[str, Any], ranks: np.ndarray) -> dict[str, float]:
     alike = smoothed - described(strongest_pairs(linear.readings["conditional"], edges))
     priced = smoothed - described(own) - fewer * price(len(samples)) / samples.size
     return {"linear": 0.0,
-            "nonlinear": predictive_density(ranks, nonlinear.features, nonlinear.graph)
-            - predictive_density(ranks, linear.features, linear.graph),
+            "nonlinear": predictive_density(ranks, nonlinear.features, nonlinear.graph, binary=binary)
+            - predictive_density(ranks, linear.features, linear.graph, binary=binary),
             "smoothing": (alike + priced) / 2}
 
 

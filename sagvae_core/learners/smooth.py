@@ -34,6 +34,7 @@ class SmoothGraph(RelationLearner):
             method: of twelve values from .1 to 8, 2 and 2.8 share the best mean average precision (.772) over karate
             (both generators, seeds 101-104) and a positive Erdos-Renyi Gaussian field, and 2 has the best F1 on each.
         max_iter, tol: the solver stops when primal and dual variables change by less than ``tol``, relatively.
+        missing: see :class:`RelationLearner`.
 
     Attributes:
         weights_: float64 (N, N), the W of the optimum. n_iter_: the iterations it took.
@@ -42,8 +43,8 @@ class SmoothGraph(RelationLearner):
     title = "Smooth-signal graph"
 
     def __init__(self, density: float | None = None, standardise: bool = True, sparsity: float = 2.0,
-                 max_iter: int = 20_000, tol: float = 1e-6) -> None:
-        super().__init__(density, standardise)
+                 max_iter: int = 20_000, tol: float = 1e-6, missing: str = "error") -> None:
+        super().__init__(density, standardise, missing)
         self.sparsity = sparsity
         self.max_iter = max_iter
         self.tol = tol

@@ -19,7 +19,8 @@ from ..model import SAGVAE
 from ..training import Trainer
 from .base import stacked
 from .classical import partial_correlation, shrunk_precision
-from .evidence import edge_evidence, predictive_density, second_moments
+from .densities import predictive_density, second_moments
+from .evidence import edge_evidence
 from .filters import filter_density, filtered_graph
 
 RELATIONS = ("conditional", "direct")
@@ -71,32 +72,39 @@ class Training:
 
 
 class Neighbours:
-    """Each column from its neighbours alone, in normal scores; ``functions`` > 0 adds so many along each edge."""
+    """Each column from its neighbours alone, in normal scores; ``functions`` > 0 adds so many along each edge.
 
-    def __init__(self, training: Training, ranks: np.ndarray, functions: int, settings: dict[str, Any]) -> None:
+    ``binary`` nodes have a Bernoulli likelihood. Where values are missing (NaN), the bound is over the others.
+    """
+
+    def __init__(self, training: Training, ranks: np.ndarray, functions: int, settings: dict[str, Any],
+                 binary: np.ndarray) -> None:
         rows, nodes, channels = ranks.shape
         config = ModelConfig(
             num_nodes=nodes, num_channels=channels, latent_channels=channels, encoder="linear",
             initial_log_variance=-4.0, edge_logit_scale=12.0, edge_prior=1 / (1 + math.exp(-price(rows * channels))),
             edge_weights="signed", edge_weight_init=0.0, weighted_convolution=True, edge_functions=functions, hidden=(),
             normalisation="none", self_loops=False, z_skip=False, node_bias=True, node_scale=True, output="identity",
-            likelihood="gaussian", likelihood_scale="node", initial_scale=1.0)
+            likelihood="gaussian", likelihood_scale="node", initial_scale=1.0, binary_nodes=tuple(binary.tolist()),
+            missing=bool(np.isnan(ranks).any()))
         config = dataclasses.replace(config, **settings)
         self.model, self.steps = training(
-            config, ranks, 128, lambda model: predictive_density(ranks, _features(model, ranks), model.edges().numpy()),
+            config, ranks, 128, lambda model: predictive_density(
+                ranks, features_of(model, ranks), model.edges().numpy(), binary=binary),
             kl_z_weight=0.1 if functions else 0.3, kl_graph_weight=(1.5 if functions else 1.0) / (rows * channels))
         self.graph = self.model.edges().numpy()
-        self.features = _features(self.model, ranks)
-        self.readings = edge_evidence(ranks, self.features, self.graph, PRIOR_LOG_ODDS)
+        self.features = features_of(self.model, ranks)
+        self.readings = edge_evidence(ranks, self.features, self.graph, PRIOR_LOG_ODDS, binary)
 
 
 @torch.no_grad()
-def _features(model: SAGVAE, x: np.ndarray) -> np.ndarray:
-    """The codes of each node and what the edge functions make of them, (M, N, (1 + K) C)."""
+def features_of(model: SAGVAE, x: np.ndarray) -> np.ndarray:
+    """The codes of each node and what the edge functions make of them, (M, N, (1 + K) C); NaN where x is."""
     codes = model.encode(torch.as_tensor(x, dtype=torch.float32)).loc
     functions = model.decoder.edge_functions
     parts = [codes] if functions is None else [codes, *functions.messages(codes)]
-    return torch.cat(parts, dim=-1).double().numpy()
+    features = torch.cat(parts, dim=-1).double().numpy()
+    return np.where(np.isnan(x).any(axis=2, keepdims=True), np.nan, features)
 
 
 class Smoothing:
@@ -112,15 +120,16 @@ class Smoothing:
             num_nodes=nodes, num_channels=channels, latent_channels=2 * channels, encoder="all", encoder_hidden=128,
             encoder_activation="tanh", initial_log_variance=0.0, edge_logit_scale=12.0, edge_prior=PRIOR,
             hidden=(8,), activation="tanh", normalisation="symmetric", output="identity", likelihood="gaussian",
-            initial_scale=1.0)
+            initial_scale=1.0, missing=bool(np.isnan(x).any()))
         samples = stacked(x)
         moments = second_moments(samples)
         self.model, self.steps = training(
             config, x, 64, lambda model: filter_density(moments, model.edges().numpy()), kl_z_weight=0.5,
             kl_graph_weight=0.01)
-        strongest = partial_correlation(shrunk_precision(samples))
+        strongest = partial_correlation(shrunk_precision(np.nan_to_num(samples)))
+        count = round((~np.isnan(samples)).mean() * len(samples))
         starts = [self.model.edges().numpy(), *(strongest_pairs(strongest, round(share * nodes)) for share in (1, 1.5))]
-        found = filtered_graph(moments, len(samples), starts, price(len(samples)))
+        found = filtered_graph(moments, count, starts, price(count))
         self.graph = found.graph
         self.readings = dict.fromkeys(RELATIONS, found.scores)
 

@@ -29,7 +29,7 @@ class VGAE(RelationLearner):
     like any other pair: that favours this method, and it is how the paper counts.
 
     Args:
-        density, standardise: see :class:`RelationLearner`.
+        density, standardise, missing: see :class:`RelationLearner`.
         observed_edges: whole numbers (2, E), the true edges it is shown, in any order; None: none. :func:`edge_share`
             draws some.
         epochs, learning_rate, hidden, latent: the original's 200 steps of Adam at .01, widths 32 and 16.
@@ -40,8 +40,8 @@ class VGAE(RelationLearner):
 
     def __init__(self, density: float | None = None, standardise: bool = True, observed_edges: Any = None,
                  epochs: int = 200, learning_rate: float = 0.01, hidden: int = 32, latent: int = 16,
-                 seed: int = 0) -> None:
-        super().__init__(density, standardise)
+                 seed: int = 0, missing: str = "error") -> None:
+        super().__init__(density, standardise, missing)
         self.observed_edges = observed_edges
         self.epochs = epochs
         self.learning_rate = learning_rate
@@ -51,7 +51,11 @@ class VGAE(RelationLearner):
 
     def _scores(self, x: np.ndarray) -> tuple[np.ndarray, float]:
         nodes = x.shape[1]
-        observed = _checked_edges(self.observed_edges, nodes)
+        observed = _checked_edges(self.observed_edges, self.n_features_in_)
+        place = torch.full((self.n_features_in_,), -1)
+        place[torch.from_numpy(self._rows.kept)] = torch.arange(nodes)
+        observed = place[observed]
+        observed = observed[:, (observed >= 0).all(dim=0)]  # none at columns that are left out
         features = x.transpose(1, 0, 2).reshape(nodes, -1)
         if features.shape[1] > MAX_FEATURES:
             random = np.random.RandomState(derived_seed(self.seed, 0))

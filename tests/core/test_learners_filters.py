@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from sagvae_core.learners.evidence import gaussian_density
+from sagvae_core.learners.densities import gaussian_density
 from sagvae_core.learners.filters import filter_density, filtered_graph
 
 NODES = 10

@@ -13,14 +13,13 @@ from sklearn.metrics import average_precision_score
 from sagvae_core.data.synthetic import make_task
 from sagvae_core.errors import SagvaeError
 from sagvae_core.learners import PartialCorrelation, SAGVAERelations, normal_scores
-from sagvae_core.learners.evidence import (
-    _Moments,
+from sagvae_core.learners.densities import (
     covariance_selection,
-    edge_evidence,
     gaussian_density,
     predictive_density,
     second_moments,
 )
+from sagvae_core.learners.evidence import _Moments, edge_evidence
 from sagvae_core.learners.sagvae import _simplest
 from sagvae_core.learners.variants import Training
 
