@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RIDGE = 0.03  # of each feature's variance, as in the linear regressions of :mod:`.evidence`
+RIDGE = 0.03  # of each feature's variance: what codes of finite precision (the KL of eq. 4) do to a regression
 _STEPS = 8  # of Newton's method; the ridge keeps perfectly separated rows from asking for more
 _FAR = 15.0  # log-odds; probabilities beyond e^-15 change nothing but the rounding
 

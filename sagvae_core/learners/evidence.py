@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .bits import RIDGE as _RIDGE  # what codes of finite precision (the KL of eq. 4) do to a regression
-from .bits import Bits
+from .bits import RIDGE, Bits
 from .densities import products
 
 _LARGEST_R2 = 1 - 1e-9
@@ -116,7 +115,7 @@ class _Moments:
         held = self.features[given].ravel()
         if len(held):
             inner = self.moments[np.ix_(held, held)]
-            regular = inner + _RIDGE * self.rows * np.eye(len(held))
+            regular = inner + RIDGE * self.rows * np.eye(len(held))
             seen, aimed = self.moments[held[:, None, None], columns], self.moments[np.ix_(held, wanted)]
             by_seen = np.linalg.solve(regular, seen.reshape(len(held), -1))
             by_aimed = np.linalg.solve(regular, aimed)
@@ -125,7 +124,7 @@ class _Moments:
             cross = cross - np.einsum("hjq,hc->jqc", seen, by_aimed) + np.einsum("hjq,hc->jqc", by_seen, rest_aimed)
             gram = gram - np.einsum("hjq,hjr->jqr", seen, by_seen) + np.einsum("hjq,hjr->jqr", by_seen, rest_seen)
             whole = whole - (aimed * by_aimed).sum(axis=0) + (by_aimed * rest_aimed).sum(axis=0)
-        gram = gram + _RIDGE * self.rows * np.eye(self.count)
+        gram = gram + RIDGE * self.rows * np.eye(self.count)
         explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
         return self._nats(explained, whole).sum(axis=1)
 
@@ -148,7 +147,7 @@ class _Moments:
             wanted = np.concatenate([self.targets[free].ravel(), self.features[candidate]])
             left = self._left(wanted, self.features[given].ravel())
             cross = left[-count:, :-count]
-            gram = left[-count:, -count:] + _RIDGE * self.rows * np.eye(count)
+            gram = left[-count:, -count:] + RIDGE * self.rows * np.eye(count)
             explained = (cross * np.linalg.solve(gram, cross)).sum(axis=0)
             nats = self._nats(explained, left[:-count, :-count].diagonal())
             found[free] = nats.reshape(len(free), size).sum(axis=1)
@@ -166,6 +165,6 @@ class _Moments:
         if len(given) == 0:
             return left
         inner, cross = self.moments[np.ix_(given, given)], self.moments[np.ix_(given, wanted)]
-        slopes = np.linalg.solve(inner + _RIDGE * self.rows * np.eye(len(given)), cross)
+        slopes = np.linalg.solve(inner + RIDGE * self.rows * np.eye(len(given)), cross)
         fitted = cross.T @ slopes
         return left - fitted - fitted.T + slopes.T @ inner @ slopes

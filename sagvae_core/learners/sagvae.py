@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -22,7 +22,17 @@ from .base import NormalScores, RelationLearner, centred, normal_scores, spread,
 from .densities import covariance_selection, gaussian_density, predictive_density, second_moments
 from .filters import filter_density
 from .rows import Rows
-from .variants import RELATIONS, Neighbours, Smoothing, Training, features_of, price, strongest_pairs
+from .screening import WIDE, curved_gain
+from .variants import (
+    PRIOR_LOG_ODDS,
+    RELATIONS,
+    Neighbours,
+    Smoothing,
+    Training,
+    features_of,
+    price,
+    strongest_pairs,
+)
 
 VARIANTS = ("linear", "nonlinear", "smoothing")
 _FUNCTIONS = 3  # along each edge, of "nonlinear"
@@ -39,7 +49,8 @@ class SAGVAERelations(RelationLearner):
         density: the share of pairs that are edges, where it is known; see :class:`RelationLearner`.
         standardise, missing: see :class:`RelationLearner`. With ``missing="model"`` the evidence lower bound is over
             what was observed, which takes values to be missing at random.
-        variant: "auto" chooses by ``criterion_``; or "linear", "nonlinear" or "smoothing".
+        variant: "auto" chooses by ``criterion_``, of more than 128 columns among those that a quick look does not rule
+            out (:mod:`.screening`); or "linear", "nonlinear" or "smoothing".
         relation: what an edge is. "conditional": two columns depend on each other given all others, as in a Markov
             random field or a moral graph. "direct": they also do by themselves, and with any one neighbour not held
             fixed. Two causes of one effect are related in the first sense and not in the second, so this is the
@@ -100,20 +111,37 @@ class SAGVAERelations(RelationLearner):
         _check_margins(self.margins)
         _check_settings(self.settings)
         ranks = normal_scores(x)
-        fits = {}
-        for variant in VARIANTS if self.variant == "auto" else (self.variant,):
-            fits[variant] = self._fitted(variant, x, ranks)
-        self.criterion_ = _criterion(fits, ranks, self._binary) if self.variant == "auto" else {}
+        fits = {self.variant: self._fitted(self.variant, x, ranks)} if self.variant != "auto" else {}
+        self.criterion_ = {}
+        if self.variant == "auto":
+            fits, self.criterion_ = self._compared(x, ranks)
         self.variant_ = _simplest(self.criterion_, self.margins) if self.variant == "auto" else self.variant
         self.model_ = fits[self.variant_].model
         self.steps_ = {variant: fit.steps for variant, fit in fits.items()}
-        self._readings = {variant: fit.readings for variant, fit in fits.items()}
+        self._readings = {variant: fit.readings for variant, fit in fits.items() if fit.readings}
         return self._read(self.relation)
 
-    def _fitted(self, variant: str, x: np.ndarray, ranks: np.ndarray) -> Neighbours | Smoothing:
+    def _compared(self, x: np.ndarray, ranks: np.ndarray) -> tuple[dict[str, Any], dict[str, float]]:
+        """The variants, fitted, and their criterion; of a wide table without those that a quick look rules out."""
+        linear = self._fitted("linear", x, ranks)
+        fits, criterion = {"linear": linear}, {"linear": 0.0}
+        wide = ranks.shape[1] > WIDE and ranks.shape[2] == 1
+        if not wide or curved_gain(ranks[:, :, 0], linear.graph, PRIOR_LOG_ODDS) > self.margins[0] / 2:
+            fits["nonlinear"] = nonlinear = self._fitted("nonlinear", x, ranks)
+            criterion["nonlinear"] = (
+                predictive_density(ranks, nonlinear.features, nonlinear.graph, binary=self._binary)
+                - predictive_density(ranks, linear.features, linear.graph, binary=self._binary))
+        better = SmoothingCriterion(linear.readings["conditional"], ranks)
+        least = min(0.0, self.margins[1])
+        fits["smoothing"] = self._fitted("smoothing", x, ranks, (lambda graph: better(graph) > least) if wide else None)
+        criterion["smoothing"] = better(fits["smoothing"].graph)
+        return fits, criterion
+
+    def _fitted(self, variant: str, x: np.ndarray, ranks: np.ndarray,
+                hopeful: Callable[[np.ndarray], bool] | None = None) -> Neighbours | Smoothing:
         training = Training(int(self.steps), self.early_stopping, self.seed, self.device)
         if variant == "smoothing":
-            return Smoothing(training, x)
+            return Smoothing(training, x, hopeful or (lambda graph: True))
         return Neighbours(training, ranks, _FUNCTIONS if variant == "nonlinear" else 0, self.settings or {},
                           self._binary)
 
@@ -147,37 +175,39 @@ class SAGVAERelations(RelationLearner):
         return scores[self.variant_], 0.0
 
 
-def _criterion(fits: dict[str, Any], ranks: np.ndarray, binary: np.ndarray) -> dict[str, float]:
-    """Nats a value by which every variant describes the rows better than ``linear``, all in normal scores.
+class SmoothingCriterion:
+    """Nats a value by which a graph's filter describes rows better than the linear variant, in normal scores.
 
-    ``nonlinear``: how well each column of a left-out row is predicted from its neighbours.
-    ``smoothing`` has no neighbours to predict from: its graph implies a covariance and the linear one's a sparse
-    precision, so the densities of whole rows are compared. Twice, and the mean counts: with as many edges for both,
-    since noise-free rows are described ever better by more edges and a graph is the right kind if few of them say much;
-    and with each one's own edges at their price, since the best few edges of many are no fair picture of the many.
-    A few rows far out could decide this too, which normal scores prevent.
+    It has no neighbours to predict from: its graph implies a covariance and the linear one's a sparse precision, so the
+    densities of whole rows are compared. Twice, and the mean counts: with as many edges for both, since noise-free rows
+    are described ever better by more edges and a graph is the right kind if few of them say much; and with each one's
+    own edges at their price, since the best few edges of many are no fair picture of the many. A few rows far out could
+    decide this too, which normal scores prevent.
 
-    None of this is a held-out likelihood of the graph: the graphs were learned from these very rows. The regressions
-    of ``nonlinear`` are cross-validated on them, the two densities of ``smoothing`` are fitted and compared in sample.
+    This is not a held-out likelihood of the graph: the graphs were learned from these very rows, and both densities are
+    fitted and compared in sample. (The regressions that compare "nonlinear" are cross-validated on them.)
+
+    Args:
+        linear: (N, N), the linear variant's scores. ranks: (M, N, C) normal scores.
     """
-    linear, nonlinear, smoothing = (fits[variant] for variant in VARIANTS)
-    samples = stacked(ranks)
-    moments = second_moments(samples)
 
-    def described(graph: np.ndarray) -> float:
-        return gaussian_density(covariance_selection(moments, graph), moments)
+    def __init__(self, linear: np.ndarray, ranks: np.ndarray) -> None:
+        samples = stacked(ranks)
+        self.linear, self.moments = linear, second_moments(samples)
+        self.price = price(len(samples)) / samples.size
+        own = linear > 0
+        np.fill_diagonal(own, False)
+        self.edges, self.own = int(own.sum()) // 2, self._described(own)
 
-    own = linear.readings["conditional"] > 0
-    np.fill_diagonal(own, False)
-    edges = int(smoothing.graph.sum()) // 2
-    fewer = int(own.sum()) // 2 - edges  # edges that smoothing saves
-    smoothed = filter_density(moments, smoothing.graph)
-    alike = smoothed - described(strongest_pairs(linear.readings["conditional"], edges))
-    priced = smoothed - described(own) - fewer * price(len(samples)) / samples.size
-    return {"linear": 0.0,
-            "nonlinear": predictive_density(ranks, nonlinear.features, nonlinear.graph, binary=binary)
-            - predictive_density(ranks, linear.features, linear.graph, binary=binary),
-            "smoothing": (alike + priced) / 2}
+    def _described(self, graph: np.ndarray) -> float:
+        return gaussian_density(covariance_selection(self.moments, graph), self.moments)
+
+    def __call__(self, graph: np.ndarray) -> float:
+        edges = int(graph.sum()) // 2
+        smoothed = filter_density(self.moments, graph)
+        alike = smoothed - self._described(strongest_pairs(self.linear, edges))
+        priced = smoothed - self.own - (self.edges - edges) * self.price
+        return (alike + priced) / 2
 
 
 def _simplest(criterion: dict[str, float], margins: tuple[float, float]) -> str:
@@ -186,7 +216,7 @@ def _simplest(criterion: dict[str, float], margins: tuple[float, float]) -> str:
     nonlinear, smoothing = margins
     if criterion["smoothing"] > smoothing:
         return "smoothing"
-    return "nonlinear" if criterion["nonlinear"] > nonlinear else "linear"
+    return "nonlinear" if criterion.get("nonlinear", 0.0) > nonlinear else "linear"
 
 
 def _check_margins(margins: Any) -> None:

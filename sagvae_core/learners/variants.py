@@ -112,9 +112,13 @@ class Smoothing:
 
     The graph that training finds is where the search for the best filter starts, along with the strongest partial
     correlations: from few rows training stops at fewer edges than there are, and on some graphs those start nearer.
+
+    Args:
+        hopeful: graph -> whether it is worth the search; where none of the starts is, ``readings`` stay empty.
     """
 
-    def __init__(self, training: Training, x: np.ndarray) -> None:
+    def __init__(self, training: Training, x: np.ndarray,
+                 hopeful: Callable[[np.ndarray], bool] = lambda graph: True) -> None:
         _, nodes, channels = x.shape
         config = ModelConfig(
             num_nodes=nodes, num_channels=channels, latent_channels=2 * channels, encoder="all", encoder_hidden=128,
@@ -129,6 +133,9 @@ class Smoothing:
         strongest = partial_correlation(shrunk_precision(np.nan_to_num(samples)))
         count = round((~np.isnan(samples)).mean() * len(samples))
         starts = [self.model.edges().numpy(), *(strongest_pairs(strongest, round(share * nodes)) for share in (1, 1.5))]
+        self.graph, self.readings = starts[0], {}
+        if not any(hopeful(start) for start in starts):
+            return
         found = filtered_graph(moments, count, starts, price(count))
         self.graph = found.graph
         self.readings = dict.fromkeys(RELATIONS, found.scores)

@@ -21,6 +21,7 @@ from sagvae_core.learners.densities import (
 )
 from sagvae_core.learners.evidence import _Moments, edge_evidence
 from sagvae_core.learners.sagvae import _simplest
+from sagvae_core.learners.screening import curved_gain
 from sagvae_core.learners.variants import Training
 
 CHAIN = np.eye(6, k=1, dtype=bool) | np.eye(6, k=-1, dtype=bool)
@@ -291,3 +292,24 @@ def test_left_out_rows_are_best_predicted_by_the_right_graph():
     right, none, full = (predictive_density(x, x, graph) for graph in (CHAIN, nothing, everything))
     assert right > none + 0.02
     assert right > full
+
+
+# ---------------------------------------------------------------------- wide tables
+
+def test_only_bent_relations_promise_anything_to_the_nonlinear_variant():
+    ranks = normal_scores(make_task("gmrf-er-signed", 20, 1000, seed=101).x.astype(float))[:, :, 0]
+    linear = make_task("gmrf-er-signed", 20, 1000, seed=101).truths["graph"]
+    assert curved_gain(ranks, linear, -3.5) == 0
+    bent = normal_scores(make_task("sem-nonlinear", 20, 1000, seed=101).x.astype(float))[:, :, 0]
+    assert curved_gain(bent, np.zeros((20, 20), dtype=bool), -3.5) > 0.1
+
+
+@pytest.mark.parametrize(("name", "fitted", "chosen"), [
+    ("gmrf-er-signed", {"linear"}, "linear"), ("sem-nonlinear", {"linear", "nonlinear"}, "nonlinear"),
+    ("diffusion", {"linear", "smoothing"}, "smoothing")])
+def test_of_a_wide_table_only_what_has_hope_is_fitted(monkeypatch, name, fitted, chosen):
+    monkeypatch.setattr("sagvae_core.learners.sagvae.WIDE", 10)
+    x = make_task(name, 16, 800, seed=101).x
+    learner = SAGVAERelations(steps=300).fit(x)
+    assert learner.variant_ == chosen and set(learner.variant_scores_) == fitted
+    assert learner.criterion_["smoothing"] <= 0 or chosen == "smoothing"
