@@ -22,8 +22,8 @@ def check_before_training(config: RunConfig, device: str | None = None) -> None:
         device: another than the configuration's.
 
     Raises:
-        SagvaeError: the device, precision or a tracker is none of this machine's; damage or training rows do not fit
-            the data; a stage asks for what the model does not have.
+        SagvaeError: the device, precision or a tracker is none of this machine's; damage, classes or training rows do
+            not fit the data; a stage asks for what the model does not have.
     """
     check_precision(config.train.precision, device_key(device or config.train.device))
     check_trackers(config.train.trackers, Path())

@@ -200,14 +200,25 @@ def class_indices(config: DataConfig, names: tuple[str, ...], default: tuple[int
     """The classes to keep: ``config.classes``, else ``default``, else all.
 
     Raises:
-        SagvaeError: ``config.classes`` is empty, repeats itself or names a class that does not exist.
+        SagvaeError: as :func:`check_classes`.
     """
-    if config.classes is None:
-        return default or tuple(range(len(names)))
+    check_classes(config, names)
+    return tuple(config.classes or default or range(len(names)))
+
+
+def check_classes(config: DataConfig, names: tuple[str, ...]) -> None:
+    """Raise unless ``config.classes`` can be kept of a data set whose classes have these ``names``.
+
+    Raises:
+        SagvaeError: it is empty, repeats itself or names a class that does not exist, or there are no classes.
+    """
     chosen = config.classes
+    if chosen is None:
+        return
+    if not names:
+        raise expected("data.classes", f"None for {config.name!r}", chosen, "Its rows have patterns, no classes.")
     if not chosen or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(len(names))):
         raise expected("data.classes", f"different whole numbers from 0 to {len(names) - 1}", chosen)
-    return tuple(chosen)
 
 
 def _checked_adjacency(adjacency: np.ndarray, num_nodes: int) -> np.ndarray:

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from ..config import DataConfig
-from ..errors import expected
-from .base import Dataset, derived_seed
+from .base import Dataset, check_classes, derived_seed
 
 PATTERNS, ROWS_PER_PATTERN, HELD_OUT = 5, 400, 40  # the last pattern is the unseen one; 10 % of the others validate
 SOURCE_CHANNELS, HIDDEN_CHANNELS, CHANNELS = 4, 8, 2  # two channels: a position in the plane, as in figure 1
@@ -70,8 +69,7 @@ def load_karate(config: DataConfig) -> Dataset:
     Raises:
         SagvaeError: ``config.classes`` is set.
     """
-    if config.classes is not None:
-        raise expected("data.classes", "None for 'karate'", config.classes, "Its rows have patterns, no classes.")
+    check_classes(config, ())
     adjacency, clubs, club_names = club_graph()
     seed = derived_seed(config.seed, _STREAM)
     raw = generate(adjacency, clubs, config.generator, seed)

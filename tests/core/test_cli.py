@@ -19,6 +19,7 @@ from sagvae_core import cli as cli_module
 from sagvae_core import runs as runs_module
 from sagvae_core.checkpoint import build_model, save_model
 from sagvae_core.cli import cli
+from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import run_config
 from sagvae_core.run_status import Status, process_started
 from sagvae_core.runs import Run, free_name
@@ -154,6 +155,8 @@ def test_a_stopped_run_goes_on(root):
     (["--block", "3"], "--block must be left out with 'karate', got 3."),
     (["--dataset", "digits", "--noise", "1000"], "perturbation.pixels must be a whole number from 0 to the 64 nodes"),
     (["--dataset", "mnist", "--block", "29"], "perturbation.size must be a whole number from 0 to"),
+    (["--dataset", "mnist", "--set", "data.classes=[10]"], "data.classes must be different whole numbers from 0 to 9"),
+    (["--set", "data.classes=[0]"], "data.classes must be None for 'karate'"),
     (["--dataset", "mnist", "--rows", "60000"], "data.train_rows must be at most 55000, the training rows of 'mnist'"),
     (["--dataset", "digits", "--set", "model.num_nodes=9"], "model.num_nodes must be 64, as the data set 'digits' has"),
     (["--dataset", "mnist", "--device", "abacus"], "train.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'abacus'"),
@@ -176,8 +179,12 @@ def test_no_noise_is_what_the_karate_club_has_anyway(root, monkeypatch):
     assert Run(root / "one").config.data.perturbation.kind == "none"
 
 
-def test_what_only_the_data_can_refuse_is_a_sentence_too(root):
-    assert "data.classes must be" in refused("train", "--dataset", "digits", "--set", "data.classes=[99]", "--quiet")
+def test_what_only_the_data_can_refuse_is_a_sentence_too(root, monkeypatch):
+    def unreadable(config: object) -> None:
+        raise SagvaeError("The files cannot be read.")
+
+    monkeypatch.setattr("sagvae_core.experiment.load_dataset", unreadable)
+    assert "The files cannot be read." in refused("train", "--dataset", "digits", "--quiet")
     assert not (root / "digits-sagvae").exists(), "a run that never trained leaves nothing behind"
 
 

@@ -189,6 +189,7 @@ def test_the_catalogue_tells_the_truth(name):
     assert (info.name, info.title, info.num_nodes, info.image_shape) == (
         data.name, data.title, data.num_nodes, data.image_shape)
     assert int(data.train.labels.max()) < len(data.class_names)
+    assert info.classes == (data.class_names if info.image_shape is not None else ())
 
 
 @pytest.mark.parametrize(("call", "words"), [
