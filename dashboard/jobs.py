@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sagvae_core.errors import SagvaeError, expected
+from sagvae_core.preflight import check_before_training
 from sagvae_core.run_status import ACTIVE, Status, own_process, process_started
 from sagvae_core.runs import Run, RunConfig, runs_folder
 from sagvae_core.turns import line
@@ -26,8 +27,10 @@ def start(name: str, config: RunConfig) -> Run:
     """Create the run and train it in a new process that outlives the page, the browser and the server.
 
     Raises:
-        SagvaeError: the name is taken or no name, or the folder cannot be written.
+        SagvaeError: it cannot be trained on this machine, the name is taken or no name, or the folder cannot be
+            written.
     """
+    check_before_training(config)
     run = Run.create(runs_folder(), name, config)
     resume(run)
     return run

@@ -127,10 +127,22 @@ def test_a_taken_name_is_refused_and_nothing_starts(runs_folder):
     assert not active()
 
 
-def test_what_cannot_be_trained_says_why_in_its_status(runs_folder):
-    config = tiny()  # as a file that somebody has edited: the settings themselves are checked when they are made
+def untrainable() -> RunConfig:
+    """More damaged pixels than there are."""
+    config = tiny()
     damage = dataclasses.replace(config.data.perturbation, pixels=65)
-    run = jobs.start("wrong", dataclasses.replace(config, data=dataclasses.replace(config.data, perturbation=damage)))
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, perturbation=damage))
+
+
+def test_what_cannot_be_trained_is_refused_before_it_has_a_folder(runs_folder):
+    with pytest.raises(SagvaeError, match="64 nodes of a row, got 65"):
+        jobs.start("wrong", untrainable())
+    assert not (runs_folder / "wrong").exists()
+
+
+def test_what_cannot_be_trained_says_why_in_its_status(runs_folder):
+    run = Run.create(runs_folder, "wrong", untrainable())  # as a file that somebody has edited
+    jobs.resume(run)
     wait(ended(run), "it never ended")
     status = run.status
     assert status.state == "failed"

@@ -140,6 +140,21 @@ def test_a_name_that_is_taken_at_the_last_moment_loses_no_setting(open_page, mon
     assert app.text_area(key="new_settings").value == "train.batch_size=32"
 
 
+def test_settings_that_cannot_be_trained_are_refused_and_kept(open_page, no_process, runs_folder):
+    app = open_page("train")
+    app.number_input(key="epochs_digits").set_value(7)
+    app.text_area(key="new_settings").set_value("train.stages.0.likelihood=gaussian")
+    app.text_input[0].set_value("mine").run()
+    assert not app.error
+    start_button(app).click().run()
+    sound(app)
+    assert "stage.likelihood must be" in errors(app)
+    assert not no_process and not (runs_folder / "mine").exists()
+    app.run()
+    assert (app.number_input(key="epochs_digits").value, app.text_input[0].value) == (7, "mine")
+    assert app.text_area(key="new_settings").value == "train.stages.0.likelihood=gaussian"
+
+
 def test_a_training_is_seen_and_asked_to_pause_or_stop(open_page, runs_folder):
     run = Run.create(runs_folder, "busy", run_config("digits"))
     run.write_status(Status(state="running", pid=os.getpid(), pid_started=process_started(os.getpid()), step=3,
