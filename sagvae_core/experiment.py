@@ -28,6 +28,7 @@ from .turns import TurnGivenUp, turn
 
 _STATUS_INTERVAL = 0.5  # seconds between two status files: often enough to watch, seldom enough to cost nothing
 _SNAPSHOT_INTERVAL = 1.0  # seconds between two snapshots, where epochs are shorter
+_STEPS_TO_JUDGE = 3  # before them nobody knows how long a training takes
 _CHECKPOINT_INTERVAL = 10.0  # seconds between two checkpoints: so much can be lost; writing one takes a tenth of one
 
 
@@ -126,7 +127,7 @@ class _Session:
         self.seconds_before = status.seconds
         # Durations by a clock that nobody sets: with the time of day a training could wait for hours to be heard of.
         self.started = self.last_status = self.last_snapshot = self.last_checkpoint = time.monotonic()
-        self.first_step = 0
+        self.first_step, self.first_done = 0, 0.0  # number and end of this process's first step
 
     def train(self) -> Status:
         """Train, evaluate and save; the state is then "finished", "paused" or "stopped"."""
@@ -141,7 +142,7 @@ class _Session:
         trainer = Trainer(model, self.train_config, self._after_step if main else None,
                           lambda: run.requested() is not None, log_folder=run.folder / "logs", log_name=run.name)
         self._go_on(trainer)
-        self.trainer, self.first_step = trainer, trainer.step
+        self.trainer, self.first_step = trainer, trainer.step + 1
         status.device = _device_name(trainer.device)
         redraw = data.redraw if self.config.data.perturb_each_epoch else None
         try:
@@ -190,11 +191,12 @@ class _Session:
         status, now = self.status, time.monotonic()
         status.step, status.total_steps, status.epoch = progress.step, progress.total_steps, progress.epoch
         status.seconds = self.seconds_before + now - self.started
+        if progress.step == self.first_step:
+            self.first_done = now
         if now - self.last_checkpoint >= _CHECKPOINT_INTERVAL:
             self._write_checkpoint()
-        if now - self.last_status >= _STATUS_INTERVAL or progress.step == self.first_step + 1:
-            done = progress.step - self.first_step
-            status.eta_seconds = (now - self.started) / max(1, done) * (progress.total_steps - progress.step)
+        if now - self.last_status >= _STATUS_INTERVAL or progress.step == self.first_step:
+            status.eta_seconds = self._time_left(progress, now)
             status.terms = progress.terms()
             status.memory = _memory(self.trainer.device)
             with suppress(OSError):  # a status that cannot be written for once is no reason to stop
@@ -202,6 +204,13 @@ class _Session:
             self.last_status = now
         if self.on_progress is not None:
             self.on_progress(progress, self.record)
+
+    def _time_left(self, progress: Progress, now: float) -> float | None:
+        """Seconds, at the pace since the first step: all that comes before it and in it is done once."""
+        steps = progress.step - self.first_step
+        if steps < _STEPS_TO_JUDGE:
+            return None
+        return (now - self.first_done) / steps * (progress.total_steps - progress.step)
 
     def _after_epoch(self, data: Any) -> None:
         self.run.append_record(self.record)

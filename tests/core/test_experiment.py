@@ -174,7 +174,7 @@ def test_an_interrupt_leaves_a_run_that_can_go_on(tmp_path, monkeypatch):
 def test_while_it_trains_the_status_says_so_with_this_process(tmp_path):
     run, seen = Run.create(tmp_path, "one", tiny()), []
     execute(run, on_progress=lambda progress, _: seen.append((progress.step, run.status)))
-    step, status = seen[3]
+    step, status = seen[4]
     assert (status.state, status.step, status.total_steps, status.total_epochs) == ("running", step, 30, 10)
     assert status.eta_seconds >= 0
     assert set(status.terms) == {"elbo", "log_likelihood", "kl_z", "kl_graph"}
@@ -183,7 +183,6 @@ def test_while_it_trains_the_status_says_so_with_this_process(tmp_path):
 
 
 @pytest.mark.parametrize(("overrides", "words"), [
-    ({"data.classes": [99]}, "data.classes must be"),
     ({"train.device": "abacus"}, "train.device must be 'auto', 'cpu', 'cuda' or 'mps', got 'abacus'"),
     ({"train.stages.0.likelihood": "gaussian"}, "stage.likelihood must be"),
 ])
@@ -263,6 +262,29 @@ def test_a_stopped_run_that_is_stopped_again_before_its_turn_keeps_its_model_and
     assert (again.state, again.step, again.metrics, again.note) == ("stopped", 8, stopped.metrics, None)
     assert execute(run, on_progress=ask_at(run, 12, "pause")).metrics == {}, "the model is behind the training now"
     assert ask_in_the_queue(run, "stop", monkeypatch).state == "paused"
+
+
+def test_the_time_left_does_not_count_the_start_and_is_unknown_before_a_few_steps(tmp_path, monkeypatch):
+    now = [0.0]
+
+    def step(progress, _) -> None:
+        seen.append(run.status.eta_seconds)
+        now[0] += 2.0
+
+    def load(config):
+        now[0] += 1000.0
+        return load_dataset(config)
+
+    monkeypatch.setattr(experiment.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(experiment, "load_dataset", load)
+    run, seen = Run.create(tmp_path, "one", tiny()), []
+    status = execute(run, on_progress=lambda *words: step(*words) if words[0].step < 15 else run.request("pause"))
+    assert seen == [None] * 3 + [2.0 * (30 - done) for done in range(4, 15)]
+    assert (status.state, status.step) == ("paused", 15)
+    run.clear_request()
+    seen.clear()
+    execute(run, on_progress=step)
+    assert seen == [None] * 3 + [2.0 * (30 - done) for done in range(19, 31)], "what was trained before is no pace"
 
 
 def test_one_thread_is_one(monkeypatch):
