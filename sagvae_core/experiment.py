@@ -21,10 +21,10 @@ from .devices import device_key, first_on_machine, is_main_process, launched_pro
 from .errors import SagvaeError, expected
 from .evaluation import evaluate, snapshot_of
 from .failures import is_out_of_memory, sentence
-from .run_status import Status, own_process
+from .run_status import Status
 from .runs import Run
 from .training import Progress, Trainer, TrainingStopped
-from .turns import TurnGivenUp, turn
+from .turns import TurnGivenUp, join_line, turn
 
 _STATUS_INTERVAL = 0.5  # seconds between two status files: often enough to watch, seldom enough to cost nothing
 _SNAPSHOT_INTERVAL = 1.0  # seconds between two snapshots, where epochs are shorter
@@ -59,7 +59,8 @@ def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress
         return _Session(run, Status(), config or run.config, device, None).train()
     with run.claim(), ExitStack() as stack:
         config = config or run.config
-        status = _begin(run, config)
+        status = join_line(run)
+        status.total_epochs = config.train.total_epochs
         session = _Session(run, status, config, device, on_progress, on_note)
         try:
             status.device_key = device_key(session.train_config.device)
@@ -83,22 +84,6 @@ def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress
                 run.write_status(status)
                 run.clear_request()
     return status
-
-
-def _begin(run: Run, config: RunConfig) -> Status:
-    """The status of a run that waits for its turn; what an earlier process left of it is taken over."""
-    try:
-        previous = run.status
-    except SagvaeError:  # a damaged file is no reason not to go on: the checkpoints say where
-        previous = Status(created=time.time())
-    own = own_process()
-    queued_at = previous.queued_at
-    if (previous.state, previous.pid) != ("queued", own["pid"]):  # else it is ours, as are its place and what was asked
-        queued_at = time.time()
-        run.clear_request()
-    kept = {name: getattr(previous, name) for name in ("created", "seconds", "step", "total_steps", "saved_step",
-                                                       "epoch", "device", "memory", "metrics")}
-    return Status(state="queued", queued_at=queued_at, total_epochs=config.train.total_epochs, **kept, **own)
 
 
 def _give_up_turn(run: Run, status: Status) -> None:

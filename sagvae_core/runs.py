@@ -12,52 +12,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import difflib
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from . import run_records, snapshots, trainer_state
 from .checkpoint import DESCRIPTION, WEIGHTS, check_stored_model, load_model, read_json, write_json
-from .config_data import one_of
 from .config_run import RunConfig
 from .errors import SagvaeError, expected
-from .run_lock import try_to_hold
+from .run_folder import RunFolder, is_of_training
 from .run_names import check_name, is_name
-from .run_status import ACTIVE, LOCK, STATUS, Status
+from .run_status import Status
 
-REQUESTS = ("pause", "stop")
 _NAMED = 5  # runs that a sentence names
 
 
-class Run:
-    """One run folder. Reading never changes it; only the process that trains writes its status."""
-
-    def __init__(self, folder: Path | str):
-        self.folder = Path(folder)
-        self.name = self.folder.name
-
-    def __repr__(self) -> str:
-        return f"Run({self.name!r})"
+class Run(RunFolder):
+    """The folder of one training. Reading never changes it; only the process that trains writes its status."""
 
     @classmethod
     def create(cls, root: Path | str, name: str, config: RunConfig) -> Run:
         """A new queued run; an existing name is refused, so that nothing is ever overwritten or hidden."""
-        folder = Path(root) / check_name(name)
-        try:
-            if is_taken(root, name):
-                raise FileExistsError
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            raise name_taken(name) from None
-        except OSError as error:
-            raise SagvaeError(f"The folder for runs must be writable, got {error.strerror} for {str(root)!r}. "
-                              "Set SAGVAE_RUNS to a folder you may write to.") from None
+        folder = new_folder(root, name)
         run = cls(folder)
         write_json(folder / "config.json", config.to_dict())
         run.write_status(Status(created=time.time(), total_epochs=config.train.total_epochs))
@@ -70,14 +49,6 @@ class Run:
         return RunConfig.from_dict(read_json(self.folder / "config.json"))
 
     @property
-    def status(self) -> Status:
-        """The status, with a run whose process is gone shown as interrupted."""
-        status = Status.read(self.folder)
-        if status.state in ACTIVE and not status.is_tended(self.folder):
-            status = dataclasses.replace(status, state="interrupted", eta_seconds=None)
-        return status
-
-    @property
     def records(self) -> list[dict[str, Any]]:
         """One an epoch, see :mod:`.run_records`."""
         return run_records.read(self.folder)
@@ -86,17 +57,23 @@ class Run:
     def has_model(self) -> bool:
         return (self.folder / WEIGHTS).is_file() and (self.folder / DESCRIPTION).is_file()
 
+    def check(self) -> tuple[RunConfig, Status]:
+        """Settings and status of a run that is what its state says; lists can ask, since no weight is read.
+
+        Raises:
+            SagvaeError: config.json or status.json is damaged, or a model is missing, cut off or another
+                configuration's.
+        """
+        config, status = self.config, self.status
+        if status.state in ("finished", "stopped") or self.has_model:
+            check_stored_model(self.folder, config.model)
+        return config, status
+
     @property
     def problem(self) -> str | None:
-        """Why the run is not what its state says, in a sentence; None where nothing is known to be wrong.
-
-        A damaged config.json or status.json, or a model that is missing, cut off or another configuration's. Of the
-        weights only the header is read, so that lists can ask.
-        """
+        """The sentence of :meth:`check`; None where nothing is known to be wrong."""
         try:
-            config = self.config
-            if self.status.state in ("finished", "stopped") or self.has_model:
-                check_stored_model(self.folder, config.model)
+            self.check()
         except (SagvaeError, OSError) as error:
             return str(error)
         return None
@@ -114,27 +91,6 @@ class Run:
         return snapshots.epochs(self.folder)
 
     # ------------------------------------------------------------------ writing
-
-    @contextlib.contextmanager
-    def claim(self) -> Iterator[None]:
-        """This process works on the run until the block ends, and no other does.
-
-        Raises:
-            SagvaeError: another process has it, or the folder cannot be written.
-        """
-        with contextlib.ExitStack() as stack:
-            try:
-                mine = stack.enter_context(try_to_hold(self.folder / LOCK))
-            except OSError as error:
-                raise SagvaeError(f"The folder of run {self.name!r} must be writable, got {error.strerror}. Copy the "
-                                  "run to a folder you may write to, and set SAGVAE_RUNS to that.") from None
-            if not mine:
-                raise expected("run", "one that no other process works on", f"{self.name!r}, which is being trained",
-                               "Wait for it, or pause it with `sagvae runs pause`.")
-            yield
-
-    def write_status(self, status: Status) -> None:
-        status.write(self.folder)
 
     def append_record(self, record: dict[str, Any]) -> None:
         run_records.append(self.folder, record)
@@ -158,47 +114,30 @@ class Run:
         """A finished run needs none."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
 
-    def delete(self) -> None:
-        """Remove the folder, for good.
-
-        Raises:
-            SagvaeError: it is being trained, or cannot be removed.
-        """
-        with self.claim():
-            pass
-        try:
-            shutil.rmtree(self.folder)
-        except OSError as error:
-            raise SagvaeError(f"The folder of run {self.name!r} must be removable, got {error.strerror}.") from None
-
-    # ------------------------------------------------------------------ asking the process that trains
-
-    def request(self, what: str) -> None:
-        """Ask the process that trains to act after its current step.
-
-        Args:
-            what: "pause": write a checkpoint there and end, so that the device is free. "stop": end the training
-                there, and keep the model as it is.
-        """
-        one_of("request", what, REQUESTS)
-        (self.folder / "request").write_text(what)
-
-    def requested(self) -> str | None:
-        """What was asked for; a file that says anything else asks for the gentlest."""
-        try:
-            words = (self.folder / "request").read_text(errors="replace").strip()
-        except FileNotFoundError:
-            return None
-        return words if words in REQUESTS else "pause"
-
-    def clear_request(self) -> None:
-        (self.folder / "request").unlink(missing_ok=True)
-
 
 def free_name(root: Path, stem: str) -> str:
     """``stem``, or ``stem-2``, ``stem-3`` ... when it is taken."""
     names = [stem, *(f"{stem}-{number}" for number in range(2, 10_000))]
     return next(name for name in names if not is_taken(root, name))
+
+
+def new_folder(root: Path | str, name: str) -> Path:
+    """Make the folder of a new run, of any kind; an existing name is refused.
+
+    Raises:
+        SagvaeError: the name is taken or none that a run can have, or ``root`` cannot be written.
+    """
+    folder = Path(root) / check_name(name)
+    try:
+        if is_taken(root, name):
+            raise FileExistsError
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise name_taken(name) from None
+    except OSError as error:
+        raise SagvaeError(f"The folder for runs must be writable, got {error.strerror} for {str(root)!r}. "
+                          "Set SAGVAE_RUNS to a folder you may write to.") from None
+    return folder
 
 
 def is_taken(root: Path | str, name: str) -> bool:
@@ -209,7 +148,7 @@ def is_taken(root: Path | str, name: str) -> bool:
 def name_taken(name: str) -> SagvaeError:
     """The error for a new run under a name that :func:`is_taken`."""
     return expected("run name", "new", repr(name), "Choose another name: it is that of a shipped run."
-                    if _is_run(shipped_folder() / name) else "Choose another name, or delete that run first.")
+                    if is_of_training(shipped_folder() / name) else "Choose another name, or delete that run first.")
 
 
 def runs_folder() -> Path:
@@ -231,14 +170,9 @@ def list_runs(*roots: Path | str) -> list[Run]:
     found: dict[str, Run] = {}
     for root in roots or (runs_folder(), shipped_folder()):
         for folder in sorted(Path(root).glob("*")):
-            if is_name(folder.name) and _is_run(folder):
+            if is_name(folder.name) and is_of_training(folder):
                 found.setdefault(folder.name, Run(folder))
     return list(found.values())
-
-
-def _is_run(folder: Path) -> bool:
-    """Whether it is the folder of a run, damaged or not: one whose settings are lost must not vanish from the list."""
-    return (folder / "config.json").is_file() or (folder / STATUS).is_file()
 
 
 def find_run(name: str, *roots: Path | str) -> Run:

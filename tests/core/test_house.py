@@ -33,12 +33,13 @@ LAYERS = (
     ("model",),
     ("reference",),
     ("objective", "checkpoint", "tensor_headers", "trainer_state", "sampling"),
-    ("held_out", "config_run", "run_lock", "run_names", "run_records", "run_status", "snapshots", "evaluation",
-     "graph_files", "known_graph"),
+    ("held_out", "config_run", "run_folder", "run_lock", "run_names", "run_records", "run_status", "snapshots",
+     "evaluation", "graph_files", "known_graph"),
     ("training", "runs", "hub", "failures", "import_folders", "preflight"),
-    ("settings", "presets", "turns", "experiment", "learners", "archive", "archive_checks", "archive_members"),
+    ("settings", "presets", "turns", "experiment", "learners", "relation_arrays", "relation_fits", "relation_runs",
+     "relation_work", "archive", "archive_checks", "archive_members"),
     ("studies",),
-    ("cli", "cli_runs", "cli_train", "cli_studies"),
+    ("cli", "cli_fit", "cli_fit_words", "cli_runs", "cli_train", "cli_studies"),
     ("__main__",),
 )
 # The one way up: methods that do nothing but hand over to a later row, which they import when they are called.

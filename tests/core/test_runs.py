@@ -10,8 +10,8 @@ import sys
 import pytest
 import torch
 
+from sagvae_core import run_folder, trainer_state
 from sagvae_core import runs as runs_module
-from sagvae_core import trainer_state
 from sagvae_core.checkpoint import build_model, save_model
 from sagvae_core.config import DataConfig, ModelConfig, ReferenceConfig, TrainConfig
 from sagvae_core.errors import SagvaeError
@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(run, monkeypatch):
     def refuse(*_, **__):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(runs_module, "try_to_hold", refuse)
+    monkeypatch.setattr(run_folder, "try_to_hold", refuse)
     with pytest.raises(SagvaeError, match=r"folder of run 'one' must be writable, got Read-only file system\. Copy"):
         run.delete()
 
