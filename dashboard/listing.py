@@ -57,17 +57,11 @@ class RunInfo:
 
 
 def run_infos() -> tuple[list[RunInfo], list[str]]:
-    """All readable runs, shipped ones first, and a sentence for each that is not."""
-    infos = []
+    """All runs without damage, shipped ones first, and a sentence for each of the others."""
     runs, problems = named_runs()
-    for run in runs:
-        try:
-            infos.append(_info(run))
-        except (SagvaeError, OSError) as error:
-            problems.append(f"{run.name}: {error}")
-        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:  # one run must not take all pages
-            problems.append(f"{run.name}: its files must hold what a training wrote, got another value "
-                            f"({type(error).__name__}). Delete the run or restore the files.")
+    found = list(map(_info_or_problem, runs))
+    infos = [info for info in found if isinstance(info, RunInfo)]
+    problems += [f"{run.name}: {what}" for run, what in zip(runs, found, strict=True) if isinstance(what, str)]
     position = {name: index for index, name in enumerate(DATASETS)}
     roles = list(MODELS)
     infos.sort(key=lambda info: (not info.shipped, position.get(info.dataset, 99),
@@ -88,8 +82,24 @@ def named_runs(*roots: Path) -> tuple[list[Run], list[str]]:
     return list_runs(*roots), problems
 
 
+def problem(run: Run) -> str | None:
+    """What is wrong with a run, in a sentence; None where nothing is known to be."""
+    found = _info_or_problem(run)
+    return found if isinstance(found, str) else None
+
+
+def _info_or_problem(run: Run) -> RunInfo | str:
+    try:
+        return _info(run)
+    except (SagvaeError, OSError) as error:
+        return str(error)
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:  # one run must not take all pages
+        return (f"its files must hold what a training wrote, got another value ({type(error).__name__}). Delete the "
+                "run or restore the files.")
+
+
 def _info(run: Run) -> RunInfo:
-    config, status = run.config, run.status
+    config, status = run.check()
     weights = run.folder / "model.safetensors"
     stamp = weights.stat().st_mtime_ns if run.has_model else 0
     has_graph = isinstance(config.model, ModelConfig) and config.model.graph == "learned"

@@ -13,7 +13,7 @@ from dashboard.names import SENTENCE, plain
 from sagvae_core.data import DATASETS
 from sagvae_core.errors import SagvaeError
 
-_PROBLEMS = 3  # runs that cannot be read, each with its sentence: a page is still about the others
+_PROBLEMS = 3  # damaged runs, each with its sentence: a page is still about the others
 METRICS = {
     "mse_clean": ("Error (MSE)", "{:.4f}", "Mean squared difference to the clean rows, on rows never trained on. Lower "
                   "is better."),
@@ -79,18 +79,18 @@ def machine(device: str) -> str:
 
 
 def readable_runs() -> list[RunInfo]:
-    """All runs that can be read, with a warning for each that can't; for many of them one that says how many."""
+    """All runs without damage, with a warning for each of the others; for many of them one that says how many."""
     infos, problems = listing.run_infos()
     warn_of(problems)
     return infos
 
 
 def warn_of(problems: Sequence[str]) -> None:
-    """A box for each run that cannot be read; for many of them one that says how many."""
+    """A box for each damaged run; for many of them one that says how many."""
     for problem in problems[:_PROBLEMS]:
-        st.warning(f"A run cannot be read. {plain(problem, SENTENCE)}", icon=":material/warning:")
+        st.warning(f"A run cannot be used. {plain(problem, SENTENCE)}", icon=":material/warning:")
     if len(problems) > _PROBLEMS:
-        st.warning(f"{len(problems) - _PROBLEMS} more runs cannot be read.", icon=":material/warning:")
+        st.warning(f"{len(problems) - _PROBLEMS} more runs cannot be used.", icon=":material/warning:")
 
 
 def pick_run(wanted: Callable[[RunInfo], bool], label: str = "Model", default: str = "karate-sagvae") -> RunInfo | None:

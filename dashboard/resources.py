@@ -19,7 +19,7 @@ import torch
 from dashboard import network
 from sagvae_core.config import DataConfig
 from sagvae_core.data import DATASETS, Dataset, dataset_available, load_dataset
-from sagvae_core.errors import SagvaeError, expected
+from sagvae_core.errors import SagvaeError
 from sagvae_core.metrics import edge_scores
 from sagvae_core.model import GenerativeModel
 from sagvae_core.runs import Run, RunConfig, find_run
@@ -42,13 +42,7 @@ def _run(key: str) -> Run:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def model(key: str) -> GenerativeModel:
     """The trained model of a run."""
-    loaded, config = _run(key).load_model(), run_config(key).model
-    if loaded.config != config:  # files of two runs in one folder
-        raise expected(f"the model of {key.rsplit('@', 1)[0]!r}",
-                       f"the one of its config.json ({config.num_nodes} nodes, {config.num_channels} channels)",
-                       f"another ({loaded.config.num_nodes} nodes, {loaded.config.num_channels} channels)",
-                       "Restore the files that belong together, or train again.")
-    return loaded
+    return _run(key).load_model()
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

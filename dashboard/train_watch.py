@@ -29,15 +29,18 @@ def badge(status: Status) -> str:
     return f":{colour}-badge[:material/{icon}: {status.state}]"
 
 
-def watch(run: Run, others: Mapping[str, Run]) -> None:
-    """All about one run; what may change while it trains looks again every second."""
+def watch(run: Run, others: Mapping[str, Run], problem: str | None) -> None:
+    """All about one run, and first what is wrong with it; what may change while it trains looks again every second."""
     try:
         state_now, _ = run.status.state, run.config
     except SagvaeError as error:
         _broken(run, error)
         return
+    if problem is not None:
+        parts.complain(problem)
     active = state_now in ACTIVE
-    st.fragment(_where, run_every=_TICK if active else None)(run, state_now, st.session_state.get(state.SEEDED))
+    st.fragment(_where, run_every=_TICK if active else None)(run, state_now, st.session_state.get(state.SEEDED),
+                                                             problem is not None)
     every = _SLOW if active else None
     curves_and_rivals(run, others, every)
     if active or run.snapshot_epochs:
@@ -57,7 +60,7 @@ def _broken(run: Run, error: SagvaeError) -> None:
 
 # ---------------------------------------------------------------------------------------------------- where it is
 
-def _where(run: Run, state_before: str, seeded_before: str | None) -> None:
+def _where(run: Run, state_before: str, seeded_before: str | None, damaged: bool) -> None:
     if not run.folder.is_dir() or st.session_state.get(state.SEEDED) == run.name != seeded_before:
         st.rerun()  # deleted, or the form above is to start from it: a click in here draws this part alone
     with parts.guard():
@@ -66,7 +69,7 @@ def _where(run: Run, state_before: str, seeded_before: str | None) -> None:
             st.rerun()  # begun or ended: buttons and pickers elsewhere on the page are others now
         columns = st.columns([4, 1.25, 1.25, 1.25], vertical_alignment="center")
         columns[0].markdown(f"**{plain(run.name)}** {badge(status)}")
-        _buttons(columns[1:], run, status)
+        _buttons(columns[1:], run, status, damaged)
         if status.state == "running":
             _progress(status)
         elif status.state == "queued":
@@ -74,13 +77,15 @@ def _where(run: Run, state_before: str, seeded_before: str | None) -> None:
         elif status.state in ("failed", "interrupted"):
             words = status.error or jobs.last_words(run)
             (st.error if status.state == "failed" else st.warning)(plain(words, SENTENCE), icon=":material/error:")
+        if status.note is not None:
+            st.info(plain(status.note, SENTENCE), icon=":material/info:")
         if status.metrics and status.state in ("finished", "stopped"):
-            _held_out(status)
+            _held_out(status, damaged)
         elif status.state not in ACTIVE:
             _to_go_on(status)
 
 
-def _buttons(columns: list, run: Run, status: Status) -> None:
+def _buttons(columns: list, run: Run, status: Status, damaged: bool) -> None:
     if status.state in ACTIVE and status.pid is not None:
         asked = run.requested()
         columns[0].button("Pause", icon=":material/pause:", on_click=run.request, args=("pause",), key="pause",
@@ -97,6 +102,7 @@ def _buttons(columns: list, run: Run, status: Status) -> None:
                   args=(state.SEEDED, run.name), key="seed_from", help="For a new run, in the form above.")
         st.download_button("Download the run", data=lambda: _archive(run), file_name=archive_name(run), key="export",
                            mime="application/zip", icon=":material/download:", on_click="ignore", width="stretch",
+                           disabled=damaged,
                            help="One file with settings, curves, snapshots and the model. Any copy of this app opens "
                                 "it, below on this page.")
         if status.state not in ACTIVE:
@@ -169,13 +175,13 @@ def _in_line(run: Run) -> str:
         "It starts by itself, also when this page is closed.")
 
 
-def _held_out(status: Status) -> None:
+def _held_out(status: Status, damaged: bool) -> None:
     names = [name for name in parts.METRICS if name in status.metrics]
     for column, name in zip(st.columns(max(len(names), 4)), names, strict=False):
         with column:
             parts.metric(name, status.metrics[name])
     ended = "" if status.state == "finished" else (
         f" Stopped: it ended early, in epoch {status.epoch + 1} of {status.total_epochs}, and its model is kept.")
+    found = "" if damaged else " It is in the pickers of the other pages now."
     st.caption(f"On {status.metrics.get('test_rows', 0):,.0f} rows it never saw. Trained in "
-               f"{parts.duration(status.seconds)} on {parts.machine(status.device)}.{ended} It is in the pickers of "
-               "the other pages now.")
+               f"{parts.duration(status.seconds)} on {parts.machine(status.device)}.{ended}{found}")

@@ -44,7 +44,7 @@ NAMES = (
 """What a name may be where nobody checks it: in a JSON file, a table's header, a form."""
 
 IN_FILES = tuple(name for name in NAMES if not any("\ud800" <= letter <= "\udfff" for letter in name))
-"""Those that are read from a file: one of the others makes its run one that cannot be read."""
+"""Those that are read from a file: one of the others makes its run one that cannot be used."""
 
 FOLDERS = (b"<img src=x onerror=window.pwned=1>", b"![x](http:example.invalid)", b"=HYPERLINK(1)", b"a\nb",
            "\u202egnp.exe".encode(), b"\xff\xfe", b".hidden", b"-rf", b"x" * 255)

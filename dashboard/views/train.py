@@ -46,12 +46,14 @@ def live_queue(names: list[str]) -> None:
 def follow() -> None:
     """The run that is watched."""
     runs, problems = listing.named_runs(runs_folder())
-    parts.warn_of(problems)
     named = {run.name: run for run in runs}
     if not named:
+        parts.warn_of(problems)
         st.info("Nothing trained here yet. Start above: the small digits take about a minute on a CPU.",
                 icon=":material/model_training:")
         return
+    damage = {run.name: sentence for run in runs if (sentence := listing.problem(run)) is not None}
+    warnings = st.container()  # filled below: what is wrong with the run that is watched its own view says
     wanted = st.session_state.pop(state.NEXT, None)
     if wanted in named:
         st.session_state[state.WATCHED] = wanted
@@ -61,8 +63,11 @@ def follow() -> None:
         st.session_state[state.WATCHED] = ordered[0]
     name = st.selectbox("Run", ordered, key=state.WATCHED, bind="query-params", persist_state="session",
                         format_func=lambda name: one_line(name, NAME), on_change=forget_frame)
+    problems += [f"{other}: {sentence}" for other, sentence in damage.items() if other != name]
+    with warnings:
+        parts.warn_of(problems)
     with parts.guard():
-        watch(named[name], named)
+        watch(named[name], named, damage.get(name))
 
 
 def forget_frame() -> None:

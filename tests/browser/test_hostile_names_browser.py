@@ -96,7 +96,7 @@ def test_every_page_with_runs_of_strangers(open_hostile, folder):
         harmless(page)
         if title in PAGES[:4]:
             sentences = page.get_by_test_id("stAlertContentWarning").all_inner_texts()
-            assert len(sentences) == 4 and "more runs cannot be read" in sentences[-1]
+            assert len(sentences) == 4 and "more runs cannot be used" in sentences[-1]
     assert everything(folder) == before, "looking at files changes none and makes none"
 
 

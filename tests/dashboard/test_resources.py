@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +50,26 @@ def test_an_unreadable_run_is_a_sentence(copy_run):
     assert problems[0].startswith("spoiled: config.json must be valid JSON")
 
 
+def cut_off(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+
+
+def another_model(folder: Path) -> None:
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(shipped_folder() / "karate-sagvae" / name, folder)
+
+
+@pytest.mark.parametrize(("damage", "says"), [(cut_off, "model.safetensors must be"), (
+    another_model, "model.json must be the model of config.json, got another model")])
+def test_a_run_with_a_damaged_model_is_a_sentence_and_none_of_the_models(copy_run, damage, says):
+    damage(copy_run("digits-sagvae", "spoiled"))
+    infos, problems = listing.run_infos()
+    assert "spoiled" not in [item.name for item in infos]
+    assert len(problems) == 1
+    assert problems[0].startswith(f"spoiled: {says}")
+
+
 def test_key_and_cache_change_with_the_model_file(copy_run, cold_caches):
     folder = copy_run("digits-sagvae", "mine")
     before, posterior = info("mine").key, resources.edge_posterior(info("mine").key)
@@ -69,14 +90,6 @@ def test_a_model_is_shared_read_only_and_in_eval_mode(keys):
     assert model is resources.model(keys[0])
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_files_of_two_runs_in_one_folder_are_refused(copy_run, cold_caches):
-    folder = copy_run("digits-sagvae", "mine")
-    for name in ("model.json", "model.safetensors"):
-        shutil.copy(shipped_folder() / "karate-sagvae" / name, folder)
-    with pytest.raises(SagvaeError, match=r"config\.json \(64 nodes, 1 channels\), got another \(34 nodes, 2"):
-        resources.model(info("mine").key)
 
 
 def test_nothing_is_downloaded_by_looking(copy_run, cold_caches, monkeypatch, tmp_path):

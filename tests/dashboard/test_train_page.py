@@ -234,6 +234,37 @@ def test_a_damaged_run_says_so_and_can_be_deleted(open_page, copy_run, runs_fold
     assert not (runs_folder / "mine").exists()
 
 
+def test_a_damaged_model_is_said_in_its_view_and_beside_that_of_another_run(open_page, copy_run):
+    copy_run("digits-sagvae", "sound")
+    (copy_run("digits-sagvae", "mine") / "model.safetensors").unlink()
+    sentence = "model.safetensors must be in 'mine', got no such file."
+    app = open_page("train", watch="mine")
+    sound(app)
+    assert sentence in errors(app) and not app.warning
+    assert metric(app, "SSIM") > 0.5, "all else about it is shown"
+    assert "in the pickers of the other pages" not in words(app)
+    assert app.get("download_button")[0].proto.disabled
+    app = open_page("train", watch="sound")
+    sound(app)
+    assert not app.error
+    assert f"A run cannot be used. mine: {sentence}" in app.warning[0].value.replace("\\", "").replace("\u2060", "")
+    assert "in the pickers of the other pages" in words(app)
+    assert not app.get("download_button")[0].proto.disabled
+
+
+@pytest.mark.parametrize("state", ["running", "paused", "finished"])
+def test_what_became_of_a_training_otherwise_than_asked_for_is_said(open_page, copy_run, state):
+    run, note = Run(copy_run("digits-sagvae", "mine")), "The checkpoint of step 8 cannot be read. <b>"
+    run.write_status(dataclasses.replace(run.status, state=state, note=note, pid=os.getpid(),
+                                         pid_started=process_started(os.getpid()), host=""))
+    app = open_page("train")
+    sound(app)
+    assert state in words(app)
+    assert [box.value.replace("\\", "") for box in app.info] == [note]
+    run.write_status(dataclasses.replace(run.status, note=None))
+    assert not app.run().info
+
+
 def test_a_finished_run_shows_its_metrics_and_curves(open_page, copy_run):
     folder = copy_run("karate-sagvae", "mine")
     percent = torch.eye(34, dtype=torch.uint8)

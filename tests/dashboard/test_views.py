@@ -304,6 +304,10 @@ def broken_status(folder: Path) -> None:
     (folder / "status.json").write_text("[]")
 
 
+def no_model(folder: Path) -> None:
+    (folder / "model.json").unlink()
+
+
 def a_pickle(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(pickle.dumps({"weights": [1.0] * 100}))
 
@@ -328,19 +332,20 @@ def unknown_data(folder: Path) -> None:
     write_json(folder / "config.json", config | {"data": config["data"] | {"name": "cats"}})
 
 
-UNREADABLE = {broken_json: "config.json must be valid JSON", broken_status: "status.json must be"}
-UNLOADABLE = {a_pickle: "got a pickle", another_shape: "belong to another configuration",
-              another_model: "must be the one of its config.json (64 nodes, 1 channels)", nan_weights: "must be finite",
+UNUSABLE = {broken_json: "config.json must be valid JSON", broken_status: "status.json must be",
+            no_model: "model.json must be in 'spoiled', got no such file", a_pickle: "got a pickle",
+            another_model: "model.json must be the model of config.json, got another model"}
+UNLOADABLE = {another_shape: "belong to another configuration", nan_weights: "must be finite",
               unknown_data: "data.name must be one of"}
 
 
 @pytest.mark.parametrize("page", PAGES_OF_RUNS)
-@pytest.mark.parametrize(("spoil", "says"), UNREADABLE.items(), ids=lambda value: getattr(value, "__name__", ""))
-def test_an_unreadable_run_gets_a_sentence_and_the_others_stay(open_page, copy_run, page, spoil, says):
+@pytest.mark.parametrize(("spoil", "says"), UNUSABLE.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_an_unusable_run_gets_a_sentence_and_the_others_stay(open_page, copy_run, page, spoil, says):
     spoil(copy_run("digits-sagvae", "spoiled"))
     app = open_page(page)
     sound(app)
-    assert says in words(app)
+    assert words(app).replace("\\", "").replace("\u2060", "").count(says) == 1
     if page in ("overview", "relations"):
         assert app.selectbox(key="run").value == "karate-sagvae"
         assert "spoiled" not in " ".join(app.selectbox(key="run").options)
@@ -365,7 +370,7 @@ def test_an_unloadable_model_gets_a_sentence_and_the_others_stay(open_page, copy
     assert app.get("plotly_chart")
 
 
-@pytest.mark.parametrize("spoil", [a_pickle, another_shape, another_model, nan_weights],
+@pytest.mark.parametrize("spoil", [another_shape, nan_weights],
                          ids=lambda spoil: spoil.__name__)
 def test_an_unloadable_model_on_robustness(open_page, copy_run, spoil):
     spoil(copy_run("digits-sagvae", "spoiled"))
