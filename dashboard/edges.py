@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 
+STEADY = (0.2, 0.4, 0.65, 0.95)
+"""Opacities of edges that less than ½ of the resamples chose, less than ⅔, less than ⅚, and more."""
+
 
 def square(values: np.ndarray) -> np.ndarray:
     """A float (N, N) array, or an error that says what came."""
@@ -87,3 +90,9 @@ def shown_edges(probabilities: np.ndarray, threshold: float, truth: np.ndarray |
     kinds = np.repeat(list(by_kind), list(map(len, by_kind.values())))
     surest = np.argsort(-probabilities[pairs[:, 0], pairs[:, 1]], kind="stable")[:limit]
     return pairs[surest], kinds[surest], len(pairs)
+
+
+def steady_bands(shares: np.ndarray) -> np.ndarray:
+    """Shares of resamples -> the number of their opacity in :data:`STEADY`; edges are mostly above ½, and so are the
+    steps between them."""
+    return np.clip(np.floor(6 * np.asarray(shares, dtype=float) - 2 + 1e-9), 0, len(STEADY) - 1).astype(int)

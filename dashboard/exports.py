@@ -46,7 +46,8 @@ def heading(title: str) -> DeltaGenerator:
     return right.container(horizontal_alignment="right")
 
 
-def menu(make: Callable[[], RelationGraph], drawn: Drawn, file: str, edges: str, key: str = "export") -> None:
+def menu(make: Callable[[], RelationGraph], drawn: Drawn, file: str, edges: str, key: str = "export",
+         are_ranks: bool = False) -> None:
     """A button that opens the choice of files. Each is made when it is asked for, and none draws the page again.
 
     Args:
@@ -55,11 +56,12 @@ def menu(make: Callable[[], RelationGraph], drawn: Drawn, file: str, edges: str,
         file: what it is and where the threshold lies, for the files' names; a stranger's names may be part of it.
         edges: which pairs are edges, as in "The edges above 50 %".
         key: of the widgets, where a page has more than one menu.
+        are_ranks: the probabilities of ``drawn`` are ranks even where the graph has some.
     """
     name = file_name(file)
     makers: dict[str, Callable[[], bytes | str]] = {
         "png": lambda: graph_picture.png(drawn), "svg": lambda: graph_picture.svg(drawn),
-        "html": lambda: network.pyvis_html(**vars(drawn), height=None, are_ranks=make().posterior is None)}
+        "html": lambda: network.pyvis_html(**vars(drawn), height=None, are_ranks=are_ranks or make().posterior is None)}
     groups = (("Picture, as drawn here", _PICTURES), (edges, _GRAPHS), ("Every pair, edge or not", _TABLES))
     with st.popover("Export", icon=":material/download:", key=f"{key}_menu"):
         for words, formats in groups:

@@ -21,7 +21,7 @@ from dashboard.figures_training import compare_curves, training_curves
 from dashboard.names import ALONG, NAME, plotly_text
 
 __all__ = ["adjacency_heatmap", "compare_curves", "edge_count_curve", "figure_one", "neighbourhood_map",
-           "network_figure", "pixel_picker", "training_curves", "truth_heatmap"]
+           "network_figure", "pixel_picker", "score_heatmap", "training_curves", "truth_heatmap"]
 
 _NAMED = 60  # nodes up to which the names fit beside a heatmap
 _GRID = 40  # nodes up to which a gap between the cells helps to follow a row
@@ -30,7 +30,7 @@ _KIND_CELLS = 250  # nodes up to which the comparison also carries the per cent 
 
 def adjacency_heatmap(probabilities: np.ndarray, order: np.ndarray | None = None, names: Sequence[str] | None = None,
                       dark: bool = False, title: str | None = None, selected: int | None = None,
-                      height: int = 520) -> go.Figure:
+                      height: int = 520, bar: str = "how sure", unit: str = "sure") -> go.Figure:
     """The edge probabilities as a square picture.
 
     Args:
@@ -41,6 +41,7 @@ def adjacency_heatmap(probabilities: np.ndarray, order: np.ndarray | None = None
         title: above the figure.
         selected: a node whose row and column are framed.
         height: in pixels.
+        bar, unit: what the per cents are: beside their colours, and after each in the hover.
     """
     probabilities = square(probabilities)
     order = np.arange(len(probabilities)) if order is None else np.asarray(order, dtype=int)
@@ -48,10 +49,33 @@ def adjacency_heatmap(probabilities: np.ndarray, order: np.ndarray | None = None
     figure = go.Figure(go.Heatmap(
         z=percent, zmin=0, zmax=100, colorscale=palette.scale(palette.CIVIDIS), **_gaps(len(order)),
         colorbar=palette.colorbar(ticksuffix=" %", tick0=0, dtick=25),
-        hovertemplate="%{y} – %{x}<br><b>%{z} %</b> sure<extra></extra>",
+        hovertemplate=f"%{{y}} – %{{x}}<br><b>%{{z}} %</b> {unit}<extra></extra>",
     ))
     _square_axes(figure, order, names, dark, title, selected, height)
-    figure.add_annotation(palette.colorbar_title("how sure"))
+    figure.add_annotation(palette.colorbar_title(bar))
+    return figure
+
+
+def score_heatmap(scores: np.ndarray, order: np.ndarray | None = None, names: Sequence[str] | None = None,
+                  dark: bool = False, height: int = 520) -> go.Figure:
+    """Scores of any scale as a square picture; its colours leave out the hundredth of the pairs at either end.
+
+    Args:
+        scores: (N, N); the diagonal stays empty.
+        order, names, dark, height: as in ``adjacency_heatmap``.
+    """
+    scores = square(scores).astype(np.float32)
+    order = np.arange(len(scores)) if order is None else np.asarray(order, dtype=int)
+    scores = np.where(np.eye(len(scores), dtype=bool) | ~np.isfinite(scores), np.nan, scores)[np.ix_(order, order)]
+    known = scores[np.isfinite(scores)]
+    low, high = np.quantile(known, [0.01, 0.99]).tolist() if len(known) else (0.0, 1.0)
+    figure = go.Figure(go.Heatmap(
+        z=scores, zmin=low, zmax=high if high > low else low + 1, colorscale=palette.scale(palette.CIVIDIS),
+        **_gaps(len(order)), colorbar=palette.colorbar(nticks=4), hoverongaps=False,
+        hovertemplate="%{y} – %{x}<br>score <b>%{z:.4g}</b><extra></extra>",
+    ))
+    _square_axes(figure, order, names, dark, None, None, height)
+    figure.add_annotation(palette.colorbar_title("score"))
     return figure
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard import palette
-from dashboard.edges import edge_kinds, shown_edges
+from dashboard.edges import STEADY, edge_kinds, shown_edges, steady_bands
 from dashboard.names import ALONG, BESIDE, one_line, plotly_text
 
 _BANDS = 4  # widths of lines: Plotly draws one path per band, however many edges it has
@@ -22,7 +22,8 @@ _FEW_NODES = 60  # up to which every name is written
 def network_figure(probabilities: np.ndarray, threshold: float, positions: np.ndarray,
                    names: Sequence[str] | None = None, groups: Sequence[int] | None = None,
                    group_names: Sequence[str] | None = None, truth: np.ndarray | None = None, max_edges: int = 4000,
-                   dark: bool = False, highlight: int | None = None, height: int = 560) -> go.Figure:
+                   dark: bool = False, highlight: int | None = None, height: int = 560,
+                   steadiness: np.ndarray | None = None) -> go.Figure:
     """Nodes at fixed places and the edges with p > threshold, wider and stronger the surer they are.
 
     Args:
@@ -37,6 +38,7 @@ def network_figure(probabilities: np.ndarray, threshold: float, positions: np.nd
         dark: the page is dark.
         highlight: a node whose own edges stand out while the others step back.
         height: in pixels.
+        steadiness: (N, N) in [0, 1], how opaque the edges are where that is not how sure they are; not with ``truth``.
 
     Returns:
         A figure whose node traces carry the node's index as ``customdata`` (for ``on_select``).
@@ -46,7 +48,8 @@ def network_figure(probabilities: np.ndarray, threshold: float, positions: np.nd
     count = len(probabilities)
     names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     figure = go.Figure()
-    shown, total = _add_edges(figure, probabilities, threshold, positions, truth, max_edges, dark, highlight)
+    shown, total = _add_edges(figure, probabilities, threshold, positions, truth, max_edges, dark, highlight,
+                              steadiness)
     _add_nodes(figure, probabilities, threshold, positions, names, groups, group_names, dark, highlight)
     hidden = {"visible": False, "fixedrange": False}
     # Stretching the axis' range to the page would only add empty page: keep the graph's own shape.
@@ -98,11 +101,11 @@ def figure_one(truth_positions: np.ndarray, reconstructed_positions: np.ndarray,
         for row, places in enumerate((actual, rebuilt, rebuilt)):
             where = {"row": row + 1, "col": column + 1}
             if row < 2:
-                figure.add_trace(_lines(places, true_edges, plain, opacity=0.6), **where)
+                figure.add_trace(lines(places, true_edges, plain, opacity=0.6), **where)
             else:
                 for kind in ("hit", "false"):  # a false edge over a hit: the rare kind stays visible
                     line = {"color": styles[kind].color, "width": 1.0, "dash": styles[kind].dash}
-                    figure.add_trace(_lines(places, kinds[kind], line, opacity=0.85, name=styles[kind].label,
+                    figure.add_trace(lines(places, kinds[kind], line, opacity=0.85, name=styles[kind].label,
                                             legend=column == 0), **where)
             figure.add_trace(_dots(places, groups, dark), **where)
         low, high = _column_range(np.concatenate([actual, rebuilt]))
@@ -125,7 +128,8 @@ def figure_one(truth_positions: np.ndarray, reconstructed_positions: np.ndarray,
 
 
 def _add_edges(figure: go.Figure, probabilities: np.ndarray, threshold: float, positions: np.ndarray,
-               truth: np.ndarray | None, limit: int, dark: bool, highlight: int | None) -> tuple[int, int]:
+               truth: np.ndarray | None, limit: int, dark: bool, highlight: int | None,
+               steadiness: np.ndarray | None) -> tuple[int, int]:
     """Add a trace for every band (or kind) of edges; returns how many are drawn of how many."""
     pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit)
     sure = probabilities[pairs[:, 0], pairs[:, 1]]
@@ -135,21 +139,24 @@ def _add_edges(figure: go.Figure, probabilities: np.ndarray, threshold: float, p
     styles = palette.edge_styles(dark)
     if truth is None:
         band = np.clip(((sure - threshold) / max(1 - threshold, 1e-9) * _BANDS).astype(int), 0, _BANDS - 1)
+        steady = band if steadiness is None else steady_bands(steadiness[pairs[:, 0], pairs[:, 1]])
+        opacities = 0.3 + 0.15 * np.arange(_BANDS) if steadiness is None else STEADY
         for level in range(_BANDS):  # the surest last, on top
             line = {"color": palette.muted(dark), "width": scale * (0.7 + 0.75 * level)}
-            figure.add_trace(_lines(positions, pairs[(band == level) & ~own], line,
-                                    opacity=fade * (0.3 + 0.15 * level)))
+            for step in np.unique(steady[band == level]) if steadiness is not None else [level]:
+                figure.add_trace(lines(positions, pairs[(band == level) & (steady == step) & ~own], line,
+                                        opacity=fade * float(opacities[step])))
     else:
         for kind in palette.EDGE_KINDS:
             line = {"color": styles[kind].color, "width": max(scale, 0.7) * 1.5, "dash": styles[kind].dash}
             drawn = pairs[(kinds == kind) & ~own]
-            figure.add_trace(_lines(positions, drawn, line, opacity=fade * 0.85, name=styles[kind].label,
+            figure.add_trace(lines(positions, drawn, line, opacity=fade * 0.85, name=styles[kind].label,
                                     legend=bool((kinds == kind).any()), empty=highlight is not None))
     if highlight is not None:
         for kind in np.unique(kinds[own]).tolist():
             line = {"color": palette.accent(dark)} if truth is None else {"color": styles[kind].color,
                                                                            "dash": styles[kind].dash}
-            figure.add_trace(_lines(positions, pairs[own & (kinds == kind)], line | {"width": 2.2}))
+            figure.add_trace(lines(positions, pairs[own & (kinds == kind)], line | {"width": 2.2}))
     return len(pairs), total
 
 
@@ -191,7 +198,7 @@ def _add_nodes(figure: go.Figure, probabilities: np.ndarray, threshold: float, p
                                       "line": {"color": palette.accent(dark), "width": 2.5}}))
 
 
-def _lines(positions: np.ndarray, pairs: np.ndarray, line: dict[str, Any], opacity: float = 1.0, name: str = "",
+def lines(positions: np.ndarray, pairs: np.ndarray, line: dict[str, Any], opacity: float = 1.0, name: str = "",
            legend: bool = False, empty: bool = False) -> go.Scatter:
     """All given edges as one path, lifted between them."""
     points = np.full((len(pairs), 3, 2), np.nan, dtype=np.float32)  # a row of NaN lifts the pen

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dashboard import palette
-from dashboard.edges import shown_edges
+from dashboard.edges import STEADY, shown_edges, steady_bands
 from dashboard.names import ALONG, BESIDE, html_text, one_line
 
 _WIDTH, _HEIGHT, _MARGIN = 1200, 1000, 56  # at most; a flat graph is a lower picture
@@ -39,6 +39,7 @@ class Drawn:
         groups: N group numbers for the colours.
         group_names: a name for each group number, for the legend; untrusted.
         truth: (N, N); if given, edges are told apart as hit, miss and false edge.
+        steadiness: (N, N) in [0, 1], how opaque an edge is where that is not how sure it is; not with ``truth``.
     """
 
     probabilities: np.ndarray
@@ -48,6 +49,7 @@ class Drawn:
     groups: Sequence[int] | None = None
     group_names: Sequence[str] | None = None
     truth: np.ndarray | None = None
+    steadiness: np.ndarray | None = None
 
 
 class _Line(NamedTuple):
@@ -131,13 +133,15 @@ def _edges(drawn: Drawn, places: np.ndarray, limit: int) -> tuple[list[_Line], t
     pairs, kinds, total = shown_edges(drawn.probabilities, drawn.threshold, drawn.truth, limit)
     thin = 1.0 if len(pairs) <= 400 else 0.7 if len(pairs) <= 1500 else 0.4  # many lines must not become a blot
     styles, lines = palette.edge_styles(), []
+    steady = None if drawn.steadiness is None else np.array(STEADY)[steady_bands(drawn.steadiness)]
     for (first, second), kind in zip(pairs[::-1].tolist(), kinds[::-1].tolist()):
         ends = (*places[first].tolist(), *places[second].tolist())
         sure = float(drawn.probabilities[first, second])
         if kind:
             lines.append(_Line(ends, styles[kind].color, 2.2 * thin, 0.5 + 0.35 * thin, _DASHES[styles[kind].dash]))
         else:
-            lines.append(_Line(ends, palette.muted(), thin * (0.6 + 2.2 * sure**2), thin**0.5 * (0.25 + 0.55 * sure)))
+            opacity = 0.25 + 0.55 * sure if steady is None else steady[first, second]
+            lines.append(_Line(ends, palette.muted(), thin * (0.6 + 2.2 * sure**2), thin**0.5 * float(opacity)))
     said = "" if len(pairs) == total else f"the {len(pairs):,} surest of {total:,} edges"
     return lines, ([kind for kind in palette.EDGE_KINDS if kind in set(kinds.tolist())], said)
 

@@ -1,4 +1,4 @@
-"""Training as a process of its own: started, found again, paused and stopped through its run folder. No Streamlit."""
+"""Runs as processes of their own: started, found again, paused and stopped through their folders. No Streamlit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from pathlib import Path
 
 from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.preflight import check_before_training
+from sagvae_core.run_folder import RunFolder
 from sagvae_core.run_status import ACTIVE, Status, own_process, process_started
 from sagvae_core.runs import Run, RunConfig, runs_folder
 from sagvae_core.turns import line
 
 _LOG_BYTES = 4000  # of the end of a log
-_BEGINS = "--- a training begins\n"  # what stands before it in a log was said by an earlier process
+_BEGINS = "--- a process begins\n"  # what stands before it in a log was said by an earlier process
+_VERBS = {"training": "train", "relations": "fit"}
+_KEPT = {"training": " Nothing before its last checkpoint is lost.",
+         "relations": " What its methods found before is kept."}
 _FULL_DISK = 20 << 20  # bytes: less is no room for a checkpoint
 _children: list[subprocess.Popen] = []  # kept, and asked for, until they end: no zombies
 
@@ -36,8 +40,8 @@ def start(name: str, config: RunConfig) -> Run:
     return run
 
 
-def resume(run: Run) -> None:
-    """Go on with a run that nobody trains, from its last checkpoint; it waits where another trains on its device.
+def resume(run: RunFolder) -> None:
+    """Go on with a run that nobody works on, from what it has by now; it waits where another has its device.
 
     Raises:
         SagvaeError: somebody does, or its folder cannot be written.
@@ -47,7 +51,7 @@ def resume(run: Run) -> None:
         status = run.status
     if status.state in ACTIVE and status.pid is not None:
         raise expected("run to go on with", "one that nobody trains", f"{run.name!r}, which is {status.state}")
-    command = [sys.executable, "-m", "sagvae_core", "train", "--resume", run.name, "--quiet",
+    command = [sys.executable, "-m", "sagvae_core", _VERBS[run.kind], "--resume", run.name, "--quiet",
                "--runs-dir", str(run.folder.parent.resolve())]
     try:
         with run.claim():  # until the number stands in its status, nobody else starts the same run
@@ -68,13 +72,13 @@ def resume(run: Run) -> None:
         raise SagvaeError(f"The folder of run {run.name!r} must be writable, got {error.strerror}.") from None
 
 
-def active() -> list[tuple[Run, Status]]:
-    """The user's runs that train or wait to, whoever started them, in the order of the queue."""
+def active() -> list[tuple[RunFolder, Status]]:
+    """The user's runs of any kind that have a device or wait for one, whoever started them, in the queue's order."""
     return line(runs_folder())
 
 
-def last_words(run: Run) -> str:
-    """Why a run that nobody trains may have ended: what its process printed last, and what is known of the disk."""
+def last_words(run: RunFolder) -> str:
+    """Why a run that nobody works on may have ended: what its process printed last, and what is known of the disk."""
     words = "Its process ended without a word: it was killed, or the machine restarted."
     with suppress(OSError):
         with (run.folder / "log.txt").open("rb") as log:
@@ -86,7 +90,7 @@ def last_words(run: Run) -> str:
     with suppress(OSError):
         if shutil.disk_usage(run.folder).free < _FULL_DISK:
             words += " The disk of its folder is full: free some space."
-    return words + " Nothing before its last checkpoint is lost."
+    return words + _KEPT[run.kind]
 
 
 def device() -> str:

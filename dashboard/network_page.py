@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dashboard import palette
-from dashboard.edges import shown_edges
+from dashboard.edges import STEADY, shown_edges, steady_bands
 from dashboard.names import ALONG, BESIDE, html_text, one_line
 
 _TEMPLATE = Path(__file__).with_name("network_page.html")
@@ -31,7 +31,7 @@ _SPREAD = 290.0  # canvas units from the middle to the rim; vis-network fits it 
 def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarray, names: Sequence[str] | None = None,
                groups: Sequence[int] | None = None, group_names: Sequence[str] | None = None,
                truth: np.ndarray | None = None, dark: bool = False, height: int | None = 520,
-               max_edges: int = 1500, are_ranks: bool = False) -> str:
+               max_edges: int = 1500, are_ranks: bool = False, steadiness: np.ndarray | None = None) -> str:
     """The page: nodes where the server put them, edges as wide as they are sure, names and probabilities on hover.
 
     Args:
@@ -46,6 +46,7 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
         height: of the frame in pixels; None for a page of its own, which fills its window.
         max_edges: beyond it only the most probable edges are drawn, and the page says so.
         are_ranks: the probabilities say only which pair is surer than which; no edge shows its own.
+        steadiness: (N, N) in [0, 1], how opaque the edges are where that is not how sure they are; not with ``truth``.
 
     Returns:
         HTML of about 0.5 MB, nearly all of it the library.
@@ -54,7 +55,7 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
     count = len(probabilities)
     names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     groups = [0] * count if groups is None else [int(group) for group in groups]
-    edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges, are_ranks)
+    edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges, are_ranks, steadiness)
     nodes = _nodes(probabilities, threshold, np.asarray(positions, dtype=float), names, groups, group_names, dark)
     shown = f"{len(edges)} edges" if len(edges) == total else f"the {len(edges)} surest of {total} edges"
     values = {
@@ -111,10 +112,11 @@ def _label(name: str, color: str, size: float | None, count: int) -> dict[str, A
 
 
 def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth: np.ndarray | None, dark: bool,
-           limit: int, are_ranks: bool) -> tuple[list[dict[str, Any]], int, list[str]]:
+           limit: int, are_ranks: bool, steadiness: np.ndarray | None) -> tuple[list[dict[str, Any]], int, list[str]]:
     """vis-network's edges, how many there would be without the limit, and which kinds occur."""
     styles = palette.edge_styles(dark)
     pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit)
+    steady = None if steadiness is None else np.array(STEADY)[steady_bands(steadiness)]
     edges = []
     for (first, second), kind in zip(pairs.tolist(), kinds.tolist()):
         probability = float(probabilities[first, second])
@@ -129,7 +131,8 @@ def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth:
             if kind != "hit":
                 edge["dashes"] = [2, 5] if kind == "miss" else [9, 5]
         else:
-            edge["color"] = {"color": palette.muted(dark), "opacity": round(0.25 + 0.55 * probability, 2)}
+            opacity = 0.25 + 0.55 * probability if steady is None else float(steady[first, second])
+            edge["color"] = {"color": palette.muted(dark), "opacity": round(opacity, 2)}
         edges.append(edge)
     return edges, total, [kind for kind in palette.EDGE_KINDS if kind in set(kinds.tolist())]
 

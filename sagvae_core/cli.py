@@ -1,4 +1,6 @@
-"""The command line: ``sagvae train | runs | datasets | dashboard``. The same verbs as the browser, the same folders."""
+"""The command line: ``sagvae train | fit | runs | datasets | dashboard``. The same verbs as the browser, the same
+folders.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from typing import Any
 import click
 
 from . import __version__
+from .cli_fit import fit
 from .cli_runs import datasets, runs
 from .cli_studies import study
 from .cli_train import train
@@ -45,6 +48,7 @@ def cli() -> None:
       sagvae dashboard                              explore finished models in the browser
       sagvae runs                                   what is there, with held-out metrics
       sagvae train --dataset digits --model sagvae  train one yourself (a minute)
+      sagvae fit people.csv                         relations between the columns of your table
     """
 
 
@@ -88,7 +92,7 @@ def serve(arguments: list[str]) -> None:
     runpy.run_module("streamlit", run_name="__main__")
 
 
-for command in (train, runs, datasets, study):
+for command in (train, fit, runs, datasets, study):
     cli.add_command(command)
 
 

@@ -15,29 +15,36 @@ from .cli_train import SHOWN_METRICS, find_own_run, resume_run
 from .data import DATASETS, dataset_available
 from .errors import SagvaeError, expected
 from .import_folders import remove_abandoned
+from .relation_runs import RelationRun, find_relation_run, list_relation_runs
+from .run_folder import RunFolder
 from .run_status import ACTIVE
 from .runs import Run, find_run, list_runs, runs_folder, shipped_folder
+from .tables.names import one_line
 
 T = TypeVar("T")
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True,
-              help="One JSON list: name, dataset, model, state, device, seconds, metrics, problem.")
+              help="One JSON list: kind, name, dataset, model, state, device, seconds, metrics, problem.")
 @click.pass_context
 def runs(context: click.Context, as_json: bool) -> None:
-    """List runs, yours and the shipped ones, with their held-out metrics; of a damaged one, what is wrong with it."""
+    """List runs, yours and the shipped ones, with their held-out metrics; of a damaged one, what is wrong with it.
+
+    Fits of your own tables (`sagvae fit --run NAME`) stand below, with their methods and the table's file.
+    """
     if context.invoked_subcommand is None:
         _list(as_json)
 
 
 def _list(as_json: bool) -> None:
     remove_abandoned(runs_folder())
-    rows = [describe(run) for run in list_runs()]
+    rows = [*map(describe, list_runs()), *map(describe_fit, list_relation_runs())]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        _print_table(rows)
+        _print_table([row for row in rows if row["kind"] == "training"])
+        _print_fits([row for row in rows if row["kind"] == "relations"])
     for row in rows:
         if row["problem"] is not None:
             click.echo(f"{row['name']} is damaged: {row['problem']}", err=True)
@@ -46,10 +53,19 @@ def _list(as_json: bool) -> None:
 def describe(run: Run) -> dict[str, Any]:
     """What ``sagvae runs --json`` says of one run; of a damaged one what can still be read, and the problem."""
     config, status = _read(lambda: run.config), _read(lambda: run.status)
-    return {"name": run.name, "dataset": config and config.data.name, "model": config and config.role,
+    return {"kind": run.kind, "name": run.name, "dataset": config and config.data.name, "model": config and config.role,
             "state": status and status.state, "device": status and status.device,
             "seconds": status and round(status.seconds, 1), "metrics": status.metrics if status else {},
             "shipped": run.folder.parent.resolve() == shipped_folder().resolve(), "problem": run.problem}
+
+
+def describe_fit(run: RelationRun) -> dict[str, Any]:
+    """The same of a fit of relations: "dataset" is the table's file, "model" its methods."""
+    settings, status = _read(lambda: run.settings), _read(lambda: run.status)
+    return {"kind": run.kind, "name": run.name, "dataset": settings and settings.source,
+            "model": settings and ", ".join(settings.methods), "state": status and status.state,
+            "device": status and status.device, "seconds": status and round(status.seconds, 1), "metrics": {},
+            "shipped": False, "problem": run.problem}
 
 
 def _read(what: Callable[[], T]) -> T | None:
@@ -66,6 +82,19 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.append([row["name"], row["dataset"] or "", row["model"] or "",
                       "damaged" if row["problem"] is not None else row["state"], seconds,
                       *(f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "" for name in SHOWN_METRICS)])
+    _print_aligned(table)
+
+
+def _print_fits(rows: list[dict[str, Any]]) -> None:
+    if rows:
+        click.echo()
+        _print_aligned([["relations", "table", "methods", "state", "seconds"], *(
+            [row["name"], one_line(row["dataset"] or "", 40), row["model"] or "",
+             "damaged" if row["problem"] is not None else row["state"],
+             "" if row["seconds"] is None else f"{row['seconds']:.0f}"] for row in rows)])
+
+
+def _print_aligned(table: list[list[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*table)]
     for line in table:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
@@ -100,9 +129,13 @@ def pause(name: str) -> None:
 def stop(name: str) -> None:
     """Ask a run to end its training after its current step and keep the model it has by then.
 
-    One that waits for its turn leaves the queue: it is paused, unless it was stopped before and so has a model.
+    One that waits for its turn leaves the queue: it is paused, unless it was stopped before and so has a model. A fit
+    of relations ends at once and keeps the methods that are done.
     """
-    if _ask(name, "stop") == "queued":
+    state = _ask(name, "stop")
+    if find_relation_run(name) is not None:
+        click.echo(f"{name} ends. Go on with `sagvae fit --resume {name}`.")
+    elif state == "queued":
         click.echo(f"{name} leaves the queue. `sagvae runs show {name}` says what it has by now.")
     else:
         click.echo(f"{name} stops after its current step, and keeps its model as it is then.")
@@ -110,7 +143,7 @@ def stop(name: str) -> None:
 
 def _ask(name: str, what: str) -> str:
     """Make the request; returns the state the run was in."""
-    run = find_run(name)
+    run: RunFolder = find_relation_run(name) or find_run(name)
     status = run.status
     if status.state not in ACTIVE or status.pid is None:
         state = status.state if status.state not in ACTIVE else "not started yet"
@@ -130,10 +163,10 @@ def resume(name: str, device: str | None, quiet: bool) -> None:
 
 @runs.command()
 @click.argument("name")
-@click.confirmation_option(prompt="Delete this run and its model?")
+@click.confirmation_option(prompt="Delete this run and all that it found?")
 def delete(name: str) -> None:
     """Delete one of your runs."""
-    find_own_run(name, runs_folder(), "delete", "It cannot be deleted.").delete()
+    (find_relation_run(name) or find_own_run(name, runs_folder(), "delete", "It cannot be deleted.")).delete()
     click.echo(f"Deleted {name}.")
 
 

@@ -210,8 +210,8 @@ def test_runs_as_json_have_a_fixed_schema_also_when_there_are_none(root, tmp_pat
     queued(tmp_path / "shipped", "c")
     assert call("runs", "list", "--json").stdout == call("runs", "--json").stdout
     rows = json.loads(call("runs", "--json").stdout)
-    assert rows[0] == {"name": "a", "dataset": "digits", "model": "sagvae", "state": "finished", "device": "CPU",
-                       "seconds": 12.3, "metrics": {"f1": 0.5}, "shipped": False, "problem": None}
+    assert rows[0] == {"kind": "training", "name": "a", "dataset": "digits", "model": "sagvae", "state": "finished",
+                       "device": "CPU", "seconds": 12.3, "metrics": {"f1": 0.5}, "shipped": False, "problem": None}
     assert [(row["name"], row["state"], row["shipped"]) for row in rows[1:]] == [
         ("b", "queued", False), ("c", "queued", True)]
 

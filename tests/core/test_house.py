@@ -183,7 +183,8 @@ def dashboard_file(name: str) -> Path:
 @pytest.mark.parametrize("name", ["figures", "figures_graph", "figures_pixels", "network", "network_page", "edges",
                                   "jobs", "pictures", "palette", "evidence", "evidence_edges", "evidence_headlines",
                                   "evidence_images", "evidence_tables", "figures_evidence", "figures_robustness",
-                                  "comparison_files", "drawings", "placing", "graph_picture"])
+                                  "comparison_files", "drawings", "placing", "graph_picture", "figures_relations",
+                                  "relation_nodes", "relation_numbers"])
 def test_the_pure_modules_never_import_streamlit(name):
     found = imports(dashboard_file(name))
     assert not imports_any(found, "streamlit", "dashboard.views", "dashboard.state", "dashboard.resources")

@@ -1,0 +1,169 @@
+"""Relations of a table by any method, as graphs and as files; and `sagvae fit`."""
+
+from __future__ import annotations
+
+import csv
+
+import networkx as nx
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from sagvae_core.cli import cli
+from sagvae_core.errors import SagvaeError
+from sagvae_core.relation_fits import METHODS, fit_relations, predictability
+from sagvae_core.relation_runs import RelationRun
+from sagvae_core.tables import recognise
+
+
+@pytest.fixture(scope="module")
+def wine():
+    from sklearn.datasets import load_wine
+
+    return load_wine(as_frame=True).frame
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """A file: a -> b -> c, and d apart; text that is left out, and a gap."""
+    random = np.random.default_rng(0)
+    a, d = random.standard_normal((2, 80))
+    b = a + 0.3 * random.standard_normal(80)
+    c = b + 0.3 * random.standard_normal(80)
+    rows = [[f"{value:.6f}" for value in row] for row in np.stack([a, b, c, d], axis=1)]
+    rows[3][0] = ""
+    path = tmp_path / "chain.csv"
+    path.write_text("a,b,c,d,who\n" + "".join(",".join(row) + f",person {number}\n" for number, row in enumerate(rows)))
+    return path
+
+
+def call(*words: object):
+    return CliRunner().invoke(cli, [*map(str, words)])
+
+
+def refused(*words: object) -> str:
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+# ---------------------------------------------------------------------- fit_relations
+
+@pytest.mark.parametrize("method", ["graphical_lasso", "partial_correlation", "correlation", "smooth_graph"])
+def test_names_stay_with_their_values_when_columns_change_places(wine, method):
+    graph = fit_relations(recognise(wine), method)
+    other = fit_relations(recognise(wine[wine.columns[::-1]]), method)
+    assert other.names == graph.names[::-1]
+    np.testing.assert_allclose(other.scores[::-1, ::-1], graph.scores, atol=1e-3)
+    assert (other.selected[::-1, ::-1] == graph.selected).mean() > 0.98
+    assert graph.selected.any()
+    np.testing.assert_allclose(other.node_attributes["predictability"][::-1], graph.node_attributes["predictability"],
+                               atol=0.1)
+
+
+def test_a_graph_says_how_it_came_to_be(wine):
+    told = []
+    table = recognise(wine)
+    graph = fit_relations(table, "correlation", resamples=10, seed=3, on_progress=lambda *done: told.append(done))
+    assert told == [(done, 11) for done in range(1, 12)]
+    about = graph.graph_attributes
+    assert (about["method"], about["rows"], about["columns"], about["resamples"], about["seed"], about["missing"]) == (
+        "Correlation", 178, 14, 10, 3, "complete")
+    assert "of 10 random halves of the rows chose" in about["selection"]
+    assert about["expected_false"] > 0
+    assert graph.node_attributes["kind"] == table.kinds
+    assert graph.frequency.shape == graph.lower.shape == graph.upper.shape == (14, 14)
+    assert graph.posterior is None
+
+
+def test_sagvae_takes_rows_with_gaps_and_the_others_whole_ones(chain):
+    from sagvae_core.tables import read_table
+
+    table = read_table(chain)
+    graph = fit_relations(table)
+    assert graph.names == ("a", "b", "c", "d")
+    assert graph.graph_attributes["rows"] == 80
+    assert graph.selected[0, 1] and graph.selected[1, 2] and not graph.selected[3].any()
+    assert graph.posterior is not None and graph.graph_attributes["variant"]
+    assert graph.node_attributes["predictability"][3] == 0
+    assert graph.node_attributes["predictability"][1] > 0.8
+    assert fit_relations(table, "correlation").graph_attributes["rows"] == 79
+    with pytest.raises(SagvaeError, match=r"missing must be 'complete' or 'auto', got 'model' with method 'correlat"):
+        fit_relations(table, "correlation", missing="model")
+    with pytest.raises(SagvaeError, match="method must be one of 'sagvae', "):
+        fit_relations(table, "magic")
+
+
+def test_predictability_is_of_rows_that_were_not_seen():
+    random = np.random.default_rng(0)
+    noise = random.standard_normal((60, 40))
+    everything = ~np.eye(40, dtype=bool)
+    assert np.mean(predictability(noise, everything)) < 0.1, "in sample it would be near 2/3"
+    few = np.where(np.arange(60)[:, None] < 19, noise, np.nan)
+    assert predictability(few, everything) == [None] * 40
+
+
+# ---------------------------------------------------------------------- the command
+
+def test_all_pairs_as_csv_and_edges_as_graphml(chain, tmp_path):
+    result = call("fit", chain, "--method", "correlation", "--bootstrap", 5, "--out", tmp_path / "pairs.csv")
+    assert result.exit_code == 0, result.output
+    assert "6 halves: a split of the rows gives two." in result.stderr
+    assert "who     left out" in result.stdout and "text of 80 levels" in result.stdout
+    with (tmp_path / "pairs.csv").open() as file:
+        pairs = list(csv.DictReader(file))
+    assert [(pair["source"], pair["target"]) for pair in pairs] == [
+        ("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
+    assert pairs[0]["selected"] == "true" and float(pairs[0]["frequency"]) == 1
+    assert call("fit", chain, "--method", "correlation", "--method", "partial_correlation", "--quiet", "--out",
+                tmp_path / "found.graphml").exit_code == 0
+    assert not (tmp_path / "found.graphml").exists()
+    graph = nx.read_graphml(tmp_path / "found-partial_correlation.graphml")
+    named = nx.get_node_attributes(graph, "label")
+    assert {tuple(sorted(map(named.get, edge))) for edge in graph.edges} >= {("a", "b"), ("b", "c")}
+    assert graph.graph["method"] == "Partial correlation" and graph.graph["rows"] == 79
+    assert graph.nodes["0"]["kind"] == "continuous"
+    assert (tmp_path / "found-correlation.graphml").is_file()
+
+
+def test_bad_input_is_a_sentence(chain, tmp_path):
+    assert "the table must be an existing file" in refused("fit", tmp_path / "none.csv")
+    assert "FILE must be a table to fit, got none." in refused("fit")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,4,5\n6,7\n")
+    assert "line 3 of the table must be 2 cells long" in refused("fit", tmp_path / "bad.csv")
+    assert "to be binary, got 79" in refused("fit", chain, "--kind", "a=binary")
+    assert "--kind must be NAME=KIND, as age=ordinal, got 'a'." in refused("fit", chain, "--kind", "a")
+    assert "--out must be a file that ends with .csv" in refused("fit", chain, "--out", tmp_path / "x.pkl")
+    assert "the folder of --out must be one that exists" in refused("fit", chain, "--out", tmp_path / "no" / "x.csv")
+    assert "'model' with method 'correlation'" in refused("fit", chain, "--method", "correlation", "--missing", "model")
+    assert "--jobs must be a number other than 0" in refused("fit", chain, "--jobs", 0)
+
+
+def test_a_run_is_kept_listed_and_deleted(chain, tmp_path, monkeypatch):
+    import json
+
+    monkeypatch.setenv("SAGVAE_RUNS", str(tmp_path / "runs"))
+    assert call("fit", chain, "--method", "correlation", "--run", "mine", "--quiet").exit_code == 0
+    run = RelationRun(tmp_path / "runs" / "mine")
+    assert run.status.state == "finished" and run.problem is None
+    assert run.graph("correlation").names == ("a", "b", "c", "d")
+    assert run.settings.left_out == {"who": "text of 80 levels; only two levels can be read as numbers"}
+    row, = [row for row in json.loads(call("runs", "--json").stdout) if not row["shipped"]]
+    assert (row["kind"], row["name"], row["dataset"], row["model"], row["state"], row["problem"]) == (
+        "relations", "mine", "chain.csv", "correlation", "finished", None)
+    listed = call("runs")
+    assert listed.stdout.splitlines()[-1].split() == ["mine", "chain.csv", "correlation", "finished", "0"]
+    assert not listed.stderr
+    assert "run name must be new, got 'mine'" in refused("fit", chain, "--run", "mine")
+    assert "run name must be 1 to 64 letters" in refused("fit", chain, "--run", "../mine")
+    assert "got 'mine', which is finished" in refused("runs", "stop", "mine")
+    assert "run must be one of" in refused("fit", "--resume", "other")
+    assert call("runs", "delete", "mine", "--yes").stdout == "Deleted mine.\n"
+    assert not run.folder.exists()
+
+
+def test_every_method_has_a_learner():
+    from sagvae_core.learners import BASELINES
+
+    assert set(METHODS) - {"sagvae"} <= set(BASELINES)
