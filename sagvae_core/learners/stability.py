@@ -5,7 +5,7 @@ Symbols: M rows, N columns, P = N(N-1)/2 pairs, B random splits into two halves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.base import derived_seed
 from ..errors import expected
 from .base import RelationLearner
+from .error_control import stable_threshold
 from .rows import Rows, drawn, read_rows
 from .sagvae import SAGVAERelations
 
@@ -37,8 +38,7 @@ class StableRelations(BaseEstimator):
     The learner is fitted to all rows, and once more to every resample; of :class:`SAGVAERelations` with the variant and
     the steps that all rows chose. ``"halves"`` are complementary pairs (Shah and Samworth 2013): B = ``resamples`` / 2
     random splits of the rows in two. Edges are the pairs that at least ``threshold_`` of the halves chose, which is as
-    low as their bound on the expected number of false ones allows. The bound holds for pairs that a half chooses no
-    more often than the average pair, if how often they are chosen has a unimodal distribution (their theorem 2).
+    low as their bound on the expected number of false ones allows (:mod:`.error_control`).
 
     Args:
         learner: any of :mod:`sagvae_core.learners`; by default :class:`SAGVAERelations`.
@@ -167,7 +167,7 @@ class StableRelations(BaseEstimator):
             far = ndtri((1 + LEVEL) / 2) * deviation
             self.lower_, self.upper_ = self.scores_ - far, self.scores_ + far
             self.threshold_, self.expected_false_ = stable_threshold(
-                self.frequency_[upper], self.mean_selected_, self.resamples // 2, self.false_edges)
+                len(upper[0]), self.mean_selected_, self.resamples // 2, self.false_edges)
         self.edges_ = self.frequency_ >= self.threshold_
         np.fill_diagonal(self.edges_, False)
 
@@ -175,32 +175,3 @@ class StableRelations(BaseEstimator):
 def _again(number: int, learner: RelationLearner, rows: Rows) -> tuple[int, np.ndarray, np.ndarray]:
     learner.fit_rows(rows)
     return number, learner.scores_, learner.edges_
-
-
-def stable_threshold(frequencies: Iterable[float], mean_selected: float, splits: int,
-                     false_edges: float) -> tuple[float, float]:
-    """The lowest share of halves, above ½, whose :func:`false_edge_bound` is at most ``false_edges``; and that bound.
-
-    If there is none it is 1: the pairs that every half chose, with the bound that they have.
-    """
-    pairs = len(list(frequencies))
-    shares = np.arange(splits + 1, 2 * splits + 1) / (2 * splits)
-    for share in shares:
-        bound = false_edge_bound(share, mean_selected, pairs, splits)
-        if bound <= false_edges:
-            break
-    return float(share), float(bound)
-
-
-def false_edge_bound(share: float, mean_selected: float, pairs: int, splits: int) -> float:
-    """Shah and Samworth's (2013) bound, their theorem 2, on the expected number of false edges among the pairs that at
-    least ``share`` of 2 ``splits`` halves chose, where a half chooses ``mean_selected`` of ``pairs`` on average."""
-    rate = mean_selected / pairs
-    least = min(0.5 + rate ** 2, 0.5 + 1 / (2 * splits) + 0.75 * rate ** 2)
-    if rate > 3 ** -0.5 or share <= least:
-        return mean_selected  # theirs does not hold
-    if share <= 0.75:
-        factor = 1 / (2 * (2 * share - 1 - 1 / (2 * splits)))
-    else:
-        factor = 4 * (1 - share + 1 / (2 * splits)) / (1 + 1 / splits)
-    return min(factor * rate, 1.0) * mean_selected

@@ -14,8 +14,8 @@ from sagvae_core.learners import AbsoluteCorrelation, GraphicalLasso, SAGVAERela
 from sagvae_core.learners.base import NormalScores
 from sagvae_core.learners.bits import RIDGE, Bits, logistic_slopes, with_intercept
 from sagvae_core.learners.densities import Conditionals, products
+from sagvae_core.learners.error_control import false_edge_bound, largest_tail, stable_threshold
 from sagvae_core.learners.evidence import edge_evidence
-from sagvae_core.learners.stability import false_edge_bound, stable_threshold
 from sagvae_core.tables import recognise
 
 
@@ -226,18 +226,35 @@ def test_a_column_that_a_half_finds_constant_is_no_relation_there():
     assert fit.frequency_[3].max() <= 0.5 and np.isfinite(fit.lower_).all()
 
 
-def test_the_bound_is_shah_and_samworths():
-    assert false_edge_bound(0.9, 10, 1000, 50) == pytest.approx(4 * (0.1 + 0.01) / 1.02 * 100 / 1000)
-    assert false_edge_bound(0.7, 10, 1000, 50) == pytest.approx(100 / 1000 / (2 * (0.4 - 0.01)))
-    assert false_edge_bound(0.9, 700, 1000, 50) == 700, "of more than 58 % of the pairs it says nothing"
+@pytest.mark.parametrize(("r", "count", "mean"), [(-0.25, 20, 0.1), (-0.5, 10, 0.05), (-0.5, 12, 0.01)])
+def test_no_r_concave_distribution_has_a_larger_tail_than_the_largest(r, count, mean):
+    random = np.random.RandomState(0)
+    worst = np.zeros(count + 1)
+    for _ in range(4000):  # f^r is convex for r < 0: a level start and ever steeper steps
+        steps = np.sort(random.exponential(size=random.randint(1, count + 1)) * np.exp(2 * random.standard_normal()))
+        density = np.zeros(count + 1)
+        density[:len(steps) + 1] = np.concatenate([[1.0], 1 + np.cumsum(steps)]) ** (1 / r)
+        density /= density.sum()
+        if density @ np.arange(count + 1) <= mean * count:
+            worst = np.maximum(worst, np.cumsum(density[::-1])[::-1])
+    tails = np.array([largest_tail(mean, count, least, r) for least in range(count + 1)])
+    assert (tails >= worst - 1e-9).all() and (np.diff(tails) <= 1e-9).all()
+    assert tails[0] == 1 and tails[count // 2] < 5 * worst[count // 2], "and it is not far from what there is"
+
+
+def test_the_bound_is_tighter_than_markovs_and_falls_with_the_share():
     bounds = [false_edge_bound(share, 20, 780, 25) for share in np.arange(0.52, 1.001, 0.02)]
-    assert (np.diff(bounds) <= 1e-12).all() and bounds[-1] < 0.1
+    assert (np.diff(bounds) <= 1e-9).all() and bounds[-1] < 0.01
+    markov = [20 ** 2 / 780 / (2 * share - 1) for share in np.arange(0.52, 1.001, 0.02)]  # Meinshausen and Bühlmann
+    assert (np.array(bounds) < np.array(markov)).all()
+    assert false_edge_bound(0.9, 0, 780, 25) == 0 and false_edge_bound(0.9, 700, 780, 25) == 780
 
 
 def test_the_threshold_is_the_lowest_that_the_bound_allows():
-    share, bound = stable_threshold(np.zeros(780), 20, 25, 1.0)
-    assert bound <= 1.0 < false_edge_bound(share - 0.02, 20, 780, 25)
-    share, bound = stable_threshold(np.zeros(66), 30, 10, 0.01)
+    share, bound = stable_threshold(780, 30, 25, 1.0)
+    assert 0.52 < share < 1 and bound == false_edge_bound(share, 30, 780, 25)
+    assert bound <= 1.0 < false_edge_bound(share - 0.02, 30, 780, 25)
+    share, bound = stable_threshold(66, 30, 10, 0.01)
     assert share == 1.0 and bound > 0.01, "nothing is sure enough, and it is said how sure the surest are"
 
 
