@@ -102,7 +102,8 @@ def edge_curve(levels: np.ndarray, counts: np.ndarray, at: float, now: int, word
                           y=1, yanchor="bottom", showarrow=False, font={"color": palette.accent(dark)})
     figure.update_layout(palette.layout_defaults(dark), height=height, margin={"l": 0, "r": 12, "t": 24, "b": 0},
                          hovermode="closest")
-    figure.update_xaxes(title={"text": words, "standoff": 8}, ticksuffix=sign, zeroline=False)
+    figure.update_xaxes(title={"text": words, "standoff": 8}, ticksuffix=sign, zeroline=False,
+                        range=[0, 101] if share else None)
     figure.update_yaxes(rangemode="tozero", nticks=5, tickformat="~s")
     if logarithmic:
         figure.update_yaxes(type="log", dtick=1, rangemode="normal")

@@ -92,7 +92,7 @@ def _controls(graphs: Mapping[str, RelationGraph], named: Mapping[str, str], key
     method = parts.one_of("Method", list(graphs), f"{key}_method", format_func=lambda name: plain(named[name]))
     graph = graphs[method]
     by = numbers.cut(graph)
-    left, right = st.columns(2, gap="large", vertical_alignment="bottom")
+    left, right = st.columns(2, gap="large", vertical_alignment="center")
     with left:
         words, explained = _THRESHOLD[by.kind]
         places = list(range(len(by.levels)))

@@ -6,8 +6,9 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from dashboard import figures_relations, relation_nodes
+from dashboard import figures, figures_relations, graph_picture, network, relation_nodes
 from dashboard import relation_numbers as numbers
+from dashboard.edges import steady_bands
 from sagvae_core.graph_files import RelationGraph
 
 
@@ -160,3 +161,14 @@ def test_few_columns_are_shown_of_many():
     ranges = {"degree": np.stack([np.arange(100.0)] * 3)}
     figure = figures_relations.columns([f"c{place}" for place in range(100)], None, ranges)
     assert figure.layout.meta == {"shown": 40, "total": 100} and figure.layout.yaxis.ticktext[0] == "c99"
+
+
+def test_steady_edges_are_opaque_in_every_drawing():
+    assert steady_bands(np.array([0.0, 0.49, 0.5, 2 / 3, 5 / 6, 1.0])).tolist() == [0, 0, 1, 2, 3, 3]
+    drawn = graph_picture.Drawn(numbers.as_drawn(RESAMPLED, RESAMPLED.selected), 0.5, np.eye(4)[:, :2], NAMES,
+                                steadiness=FREQUENCY)
+    svg = graph_picture.svg(drawn).decode()
+    assert svg.count('stroke-opacity="0.95"') == 2 and svg.count('stroke-opacity="0.40"') == 1
+    assert network.pyvis_html(**vars(drawn)).count('"opacity":0.95') == 2
+    lines = [trace for trace in figures.network_figure(**vars(drawn)).data if trace.mode == "lines"]
+    assert sorted((trace.opacity, len(trace.x) // 3) for trace in lines) == [(0.4, 1), (0.95, 2)]
