@@ -122,9 +122,8 @@ def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, g
     named = [f"community {group + 1}" for group in range(int(groups.max(initial=-1)) + 1)]
     drawn = Drawn(numbers.as_drawn(graph, edges), 0.5, positions, graph.names, groups, named, steadiness=steady)
     with exports.heading("Graph"):
-        exports.menu(lambda: replace(graph, selected=edges, graph_attributes={
-            **graph.graph_attributes, "threshold": by.labels[place]}), drawn, f"{title}-{by.labels[place]}",
-            f"The edges: {one_line(by.labels[place])}", key, are_ranks=True)
+        exports.menu(lambda: _as_cut(graph, by, place), drawn, f"{title}-{by.labels[place]}",
+                     f"The edges: {one_line(by.labels[place])}", key, are_ranks=True)
     figure = figures_relations.graph(drawn, partial(numbers.edge_words, graph), parts.is_dark())
     st.plotly_chart(figure, key=f"{key}_graph", config={"displayModeBar": False},
                     alt="Graph of the columns, with an edge for each relation")
@@ -135,6 +134,16 @@ def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, g
     if shown["total"] > shown["shown"]:
         said.append(f"The {shown['shown']:,} surest of {shown['total']:,} edges are drawn.")
     st.caption(" ".join(said))
+
+
+def _as_cut(graph: RelationGraph, by: Cut, place: int) -> RelationGraph:
+    """The graph with the edges that the page shows. Where these are not its own, what it says of their selection and of
+    how many are false does not hold of them."""
+    if place == by.start:
+        return graph
+    about = {name: value for name, value in graph.graph_attributes.items() if name != "expected_false"}
+    return replace(graph, selected=by.edges(graph, place), graph_attributes=about | {
+        "threshold": by.levels[place], "selection": f"Edges were cut by {by.kind} at: {by.labels[place]}."})
 
 
 def _matrix(graph: RelationGraph, order: np.ndarray, key: str) -> None:
