@@ -16,6 +16,7 @@ st.html("<style>[data-testid=stMainBlockContainer]{padding-top:3.2rem;max-width:
 st.navigation([
     st.Page("views/overview.py", title="Overview", icon=":material/home:", default=True),
     st.Page("views/relations.py", title="Relations", icon=":material/hub:", url_path="relations"),
+    st.Page("views/your_data.py", title="Your data", icon=":material/table_chart:", url_path="your_data"),
     st.Page("views/robustness.py", title="Robustness", icon=":material/shield:", url_path="robustness"),
     st.Page("views/sampling.py", title="Sampling", icon=":material/casino:", url_path="sampling"),
     st.Page("views/evidence.py", title="Evidence", icon=":material/fact_check:", url_path="evidence"),

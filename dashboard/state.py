@@ -23,6 +23,8 @@ MODE = "snapshots"  # str, one for each run: whether the newest snapshot is show
 PLAYED = "played"  # int: epoch of the snapshot that stands where they are shown in turn
 SEEDED = "seeded"  # str: name of the run whose settings the form starts from
 NEXT = "watch_next"  # str: the run to be watched from the next run of the page on
+FIT = "fit"  # str: name of the fit that Your data shows
+FIT_NEXT = "fit_next"  # str: the fit to be shown from the next run of the page on
 CREATED, IMPORTED = "created", "imported"  # int: runs started and read from files; their fields are new after each
 
 

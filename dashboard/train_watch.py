@@ -13,6 +13,7 @@ from dashboard.train_curves import curves_and_rivals
 from dashboard.train_snapshots import INTERVAL, PLAY, mode_of, snapshots
 from sagvae_core.archive import archive_name, export_run
 from sagvae_core.errors import SagvaeError
+from sagvae_core.run_folder import RunFolder
 from sagvae_core.run_status import ACTIVE, Status
 from sagvae_core.runs import Run
 
@@ -73,7 +74,7 @@ def _where(run: Run, state_before: str, seeded_before: str | None, damaged: bool
         if status.state == "running":
             _progress(status)
         elif status.state == "queued":
-            st.info(_in_line(run), icon=":material/schedule:")
+            st.info(in_line(run), icon=":material/schedule:")
         elif status.state in ("failed", "interrupted"):
             words = status.error or jobs.last_words(run)
             (st.error if status.state == "failed" else st.warning)(plain(words, SENTENCE), icon=":material/error:")
@@ -163,7 +164,8 @@ def _to_go_on(status: Status) -> None:
         st.caption(" ".join(said))
 
 
-def _in_line(run: Run) -> str:
+def in_line(run: RunFolder) -> str:
+    """What a run that is queued waits for, as Markdown."""
     ahead = []
     for other, status in jobs.active():
         if other.name == run.name:

@@ -25,11 +25,15 @@ def queue() -> None:
             columns[0].markdown(f"**{plain(run.name)}** {badge(status)}")
             said = [parts.time_left(status.eta_seconds)] if status.state == "running" else []
             columns[1].caption(" · ".join(filter(None, [*said, plain(status.device_key)])))
+            fit = run.kind == "relations"  # of a table: it has no checkpoint to pause at
             if columns[2].button("Watch", key=f"watch_{run.name}", width="stretch"):
-                st.session_state[state.NEXT] = run.name
+                st.session_state[state.FIT_NEXT if fit else state.NEXT] = run.name
+                if fit:
+                    st.switch_page("views/your_data.py")
                 st.rerun()  # all of the page: a click in here draws this part alone
-            columns[3].button("Pause", key=f"pause_{run.name}", on_click=run.request, args=("pause",), width="stretch",
-                              disabled=run.requested() is not None)
+            asks = "stop" if fit else "pause"
+            columns[3].button(asks.capitalize(), key=f"pause_{run.name}", on_click=run.request, args=(asks,),
+                              width="stretch", disabled=run.requested() is not None)
         if len(active) > SHOWN:
             st.caption(f"… and {len(active) - SHOWN} more.")
 

@@ -84,7 +84,7 @@ def new_page(browser, server) -> Iterator[Callable]:
 def _tolerated(url: str, server: str) -> bool:
     # On /PAGE Streamlit first looks for its own endpoints below /PAGE, gets a 404 for them, and falls back to /.
     return any(url == f"{server}/{page}/_stcore/{probe}" for probe in ("health", "host-config")
-               for page in ("relations", "robustness", "sampling", "evidence", "train"))
+               for page in ("relations", "your_data", "robustness", "sampling", "evidence", "train"))
 
 
 def _foreign(url: str, server: str) -> bool:
