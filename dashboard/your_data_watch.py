@@ -51,6 +51,8 @@ def _where(run: RelationRun, settings: RelationSettings, state_before: str, done
         elif status.state in ("failed", "interrupted"):
             words = status.error or jobs.last_words(run)
             (st.error if status.state == "failed" else st.warning)(plain(words, SENTENCE), icon=":material/error:")
+        elif status.state == "stopped" and not done_before:
+            st.caption("Stopped before a method was done.")
         if status.note:
             st.warning(plain(status.note, SENTENCE), icon=":material/info:")
         if settings.left_out:

@@ -111,6 +111,11 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Settings, status, metrics of one run, and what is wrong with it if it is damaged, as JSON."""
+    fit = find_relation_run(name)
+    if fit is not None:
+        click.echo(json.dumps({"folder": str(fit.folder), "settings": dataclasses.asdict(fit.settings),
+                               "status": dataclasses.asdict(fit.status), "problem": fit.problem}, indent=1))
+        return
     run = find_run(name)
     click.echo(json.dumps({"folder": str(run.folder), "config": run.config.to_dict(),
                            "status": dataclasses.asdict(run.status), "problem": run.problem}, indent=1))
@@ -158,6 +163,9 @@ def _ask(name: str, what: str) -> str:
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def resume(name: str, device: str | None, quiet: bool) -> None:
     """Go on with a paused, stopped, failed or interrupted run, from its last checkpoint."""
+    if find_relation_run(name) is not None:
+        raise expected("run to resume", "a training", f"{name!r}, which is a fit of relations",
+                       f"Use `sagvae fit --resume {name}`.")
     resume_run(name, runs_folder(), device, quiet=quiet)
 
 

@@ -155,6 +155,9 @@ def test_a_run_is_kept_listed_and_deleted(chain, tmp_path, monkeypatch):
     listed = call("runs")
     assert listed.stdout.splitlines()[-1].split() == ["mine", "chain.csv", "correlation", "finished", "0"]
     assert not listed.stderr
+    shown = json.loads(call("runs", "show", "mine").stdout)
+    assert (shown["settings"]["source"], shown["status"]["state"], shown["problem"]) == ("chain.csv", "finished", None)
+    assert "Use `sagvae fit --resume mine`." in refused("runs", "resume", "mine")
     assert "run name must be new, got 'mine'" in refused("fit", chain, "--run", "mine")
     assert "run name must be 1 to 64 letters" in refused("fit", chain, "--run", "../mine")
     assert "got 'mine', which is finished" in refused("runs", "stop", "mine")

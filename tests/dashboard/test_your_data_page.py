@@ -158,6 +158,25 @@ def test_damaged_results_and_settings_are_sentences(open_page, fitted, cold_cach
     assert not fitted.folder.exists()
 
 
+def test_the_queue_of_the_train_page_shows_fits_which_are_stopped_and_watched_on_their_own_page(open_page, fitted):
+    import dataclasses
+
+    other = RelationRun.create(fitted.folder.parent, "other", fitted.table, "x.csv", ("correlation",))
+    for place, run in enumerate((fitted, other)):
+        run.write_status(dataclasses.replace(run.status, state="queued", device_key="cpu", queued_at=1.0 + place,
+                                             **own_process()))
+    app = open_page("train")
+    sound(app)
+    assert not app.error
+    app.button(key="pause_other").click().run()
+    assert (other.requested(), fitted.requested()) == ("stop", None)
+    app.button(key="watch_mine").click().run()
+    sound(app)
+    assert app.header[0].value == "Your data"
+    assert app.selectbox(key="fit").value == "mine"
+    assert "Waits for" not in said(app) and "About to begin." in said(app)
+
+
 def test_a_fit_in_progress_says_how_far_it_is_and_is_stopped(open_page, fitted):
     import dataclasses
 
