@@ -53,13 +53,14 @@ def fit_relations(table: Table, method: str = "sagvae", resamples: int = 0, seed
     """
     from .learners import StableRelations
     from .learners.rows import ColumnsLeftOut
+    from .tables import LEFT_OUT
 
     missing = _handling(method, missing)
     stable = StableRelations(_learner(method, missing, seed), resamples, n_jobs=n_jobs, seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ColumnsLeftOut)  # the table says of its columns why
         stable.fit(table, on_progress=on_progress)
-    kept = [place for place, column in enumerate(table.columns) if column.name in set(table.names)]
+    kept = [place for place, column in enumerate(table.columns) if column.kind != LEFT_OUT]
     taken = np.ix_(kept, kept)
 
     def part(matrix: np.ndarray | None) -> np.ndarray | None:

@@ -114,9 +114,11 @@ class RelationRun(RunFolder):
         Raises:
             SagvaeError: the name is taken or none, a setting is out of its range, or the folder cannot be written.
         """
+        from .tables import LEFT_OUT
+
         settings = RelationSettings(
             source, dict(zip(table.names, table.kinds)),
-            {column.name: column.reason for column in table.columns if column.name not in set(table.names)},
+            {column.name: column.reason for column in table.columns if column.kind == LEFT_OUT},
             table.notes, methods, resamples, seed, missing)
         run = cls(new_folder(root, name))
         write_json(run.folder / _FILE, dataclasses.asdict(settings))
