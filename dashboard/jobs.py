@@ -20,7 +20,8 @@ from sagvae_core.turns import line
 
 _LOG_BYTES = 4000  # of the end of a log
 _BEGINS = "--- a process begins\n"  # what stands before it in a log was said by an earlier process
-_VERBS = {"training": "train", "relations": "fit"}
+# A fit's resamples are small and many: one on each core.
+_VERBS = {"training": ["train"], "relations": ["fit", "--jobs", "-1"]}
 _KEPT = {"training": " Nothing before its last checkpoint is lost.",
          "relations": " What its methods found before is kept."}
 _FULL_DISK = 20 << 20  # bytes: less is no room for a checkpoint
@@ -51,7 +52,7 @@ def resume(run: RunFolder) -> None:
         status = run.status
     if status.state in ACTIVE and status.pid is not None:
         raise expected("run to go on with", "one that nobody trains", f"{run.name!r}, which is {status.state}")
-    command = [sys.executable, "-m", "sagvae_core", _VERBS[run.kind], "--resume", run.name, "--quiet",
+    command = [sys.executable, "-m", "sagvae_core", *_VERBS[run.kind], "--resume", run.name, "--quiet",
                "--runs-dir", str(run.folder.parent.resolve())]
     try:
         with run.claim():  # until the number stands in its status, nobody else starts the same run

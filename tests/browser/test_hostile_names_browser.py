@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from sagvae_core.data import dataset_available
 
 SCRIPT = Path(__file__).with_name("names_script.py")
 PATIENCE = 60_000  # ms, as for the other browser tests
-PAGES = ("Overview", "Relations", "Robustness", "Sampling", "Evidence", "Train")
+PAGES = ("Overview", "Relations", "Robustness", "Sampling", "Evidence", "Train", "Your data")
 # What markup in a name would have become: anything that leads away, loads, runs or is not of ours.
 FOREIGN = """() => [...document.querySelectorAll('a, img, script, iframe, object, embed, form')].filter(element => {
     const url = element.getAttribute('href') ?? element.getAttribute('src') ?? '';
@@ -125,6 +127,35 @@ def test_a_run_of_an_unknown_data_set_is_a_sentence(open_hostile):
     error.wait_for()
     assert NAMES[4] in error.inner_text().replace("\u2060", "")
     harmless(page)
+
+
+def hostile_table() -> bytes:
+    """A column for each name that a CSV file can hold, each with something of the one before."""
+    titles = [name for name in IN_FILES if name and "\x00" not in name]
+    rows = np.cumsum(np.random.default_rng(0).standard_normal((80, len(titles))), axis=1)
+    text = io.StringIO()
+    csv.writer(text).writerows([titles, *rows.round(3).tolist()])
+    return text.getvalue().encode()
+
+
+def test_a_table_with_hostile_headers_is_fitted_and_shown(open_hostile, runs_folder):
+    page = open_hostile("your_data")
+    upload = page.locator("[data-testid=stFileUploader] input[type=file]").first
+    upload.set_input_files({"name": f"{NAMES[0]}.csv", "mimeType": "text/csv", "buffer": b"a\x00b,c\n1,2\n3,4\n5,7\n"})
+    page.get_by_test_id("stAlertContentError").first.wait_for()
+    harmless(page)
+    upload.set_input_files({"name": f"{NAMES[0]}.csv", "mimeType": "text/csv", "buffer": hostile_table()})
+    page.get_by_test_id("stDataFrame").first.wait_for()
+    harmless(page)
+    for method in ("Correlation", "SAG-VAE"):  # the one on, the other off
+        keyed(page, "fit_methods").get_by_text(method, exact=True).click()
+        settled(page)
+    keyed(page, "fit_start").get_by_role("button").click()
+    keyed(page, "fit").wait_for()
+    page.get_by_test_id("stPlotlyChart").first.wait_for(timeout=3 * PATIENCE)
+    harmless(page)
+    (run,) = (folder for folder in runs_folder.iterdir() if (folder / "table.parquet").is_file())
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", run.name), "a folder is not called what a file is"
 
 
 @pytest.mark.parametrize("title", ["Robustness", "Sampling"])
