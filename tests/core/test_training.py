@@ -269,7 +269,7 @@ def test_clean_targets_follow_their_damaged_rows_through_a_redraw():
     targets = []
     model = Spy(ReferenceConfig("dae", N, hidden=(4,), denoise=True))
     original = model.likelihood.log_prob
-    model.likelihood.log_prob = lambda pre, x: targets.append(x[:, 0, 0]) or original(pre, x)
+    model.likelihood.log_prob = lambda pre, x, observed: targets.append(x[:, 0, 0]) or original(pre, x, observed)
     Trainer(model, TrainConfig(epochs=3, batch_size=8, device="cpu")).fit(split(0), redraw=split)
     for index, (x, target) in enumerate(zip(seen, targets)):
         assert torch.allclose(x, target + index // 3, atol=1e-6)
