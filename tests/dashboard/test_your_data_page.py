@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from reading import errors, sound, unescaped, words
@@ -188,8 +190,8 @@ def test_a_fit_in_progress_says_how_far_it_is_and_is_stopped(open_page, fitted):
         app = open_page("your_data")
         sound(app)
         bar, = app.get("progress")
-        assert bar.proto.text.startswith("Correlation, 1 of 4 resamples · 30 s so far · ")
-        assert bar.proto.text.endswith(" left")
+        # The seconds since the status was written count too, and the machine may be slow.
+        assert re.fullmatch(r"Correlation, 1 of 4 resamples · \d+ (s|min) so far · \d+ (s|min) left", bar.proto.text)
         train = open_page("train")
         sound(train)
         assert not train.error and not train.warning, "it is no damaged training"
