@@ -97,6 +97,9 @@ class Tab:
         if not self._fragments:
             self._script, self._main_script = message.new_session.page_script_hash, message.new_session.main_script_hash
             self.timers.clear()
+            # What another page drew is gone at once, as in the browser: the end of this run may never be told.
+            self._placed = {path: it for path, it in self._placed.items()
+                            if it.script in (self._script, self._main_script)}
 
     def _draw(self, message: ForwardMsg, delta: Delta) -> None:
         path = tuple(message.metadata.delta_path)

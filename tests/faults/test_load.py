@@ -112,6 +112,20 @@ def test_another_page_keeps_the_widgets_of_the_frame_alone(tab):
     assert (request.rerun_script.page_script_hash, request.rerun_script.fragment_id) == ("hash", "")
 
 
+def test_controls_of_the_page_before_are_gone_when_the_next_one_begins(tab):
+    """Streamlit may keep the end of that run to itself, when a timer's run follows at once."""
+    navigation = ForwardMsg()
+    page = navigation.navigation.app_pages.add()
+    page.url_pathname, page.page_script_hash = "other", "hash"
+    tab.receive(navigation)
+    tab.switch("other")
+    begins = session("second")
+    begins.new_session.page_script_hash = "hash"
+    tab.receive(begins)
+    assert tab.controls() == []
+    assert said(tab.request()) == {"toggle": True}
+
+
 def test_what_a_person_would_see_go_wrong_is_an_error(tab):
     shown = delta([0, 2])
     shown.delta.new_element.alert.body, shown.delta.new_element.alert.format = "no such data", Alert.ERROR
