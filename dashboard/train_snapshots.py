@@ -33,6 +33,8 @@ def snapshots(run: Run, mode_before: str) -> None:
         epoch = _epoch(epochs, mode)
         tensors = run.snapshot(epoch)
         if tensors is None:
+            if epoch not in run.snapshot_epochs:
+                st.rerun()  # the training has thinned it out since the epochs were listed
             return
         shape = DATASETS[run.config.data.name].image_shape if run.config.data.name in DATASETS else None
         if shape is not None:

@@ -51,7 +51,8 @@ def epochs(folder: Path) -> list[int]:
 
 def read(folder: Path, epoch: int | None = None) -> dict[str, Tensor] | None:
     """The snapshot of an epoch, or the last one: ``inputs``, ``clean``, ``reconstruction`` (R, N, C), each in the
-    data's own scale, and ``edge_percent`` (N, N) uint8 where a graph is learned. None before the first.
+    data's own scale, and ``edge_percent`` (N, N) uint8 where a graph is learned. None before the first, and of an epoch
+    whose snapshot is gone: a training thins them out.
 
     Raises:
         SagvaeError: a file is damaged.
@@ -60,7 +61,9 @@ def read(folder: Path, epoch: int | None = None) -> dict[str, Tensor] | None:
         return None
     tensors = read_tensors(folder / LAST)
     if epoch is not None:
-        frame = read_tensors(_path(folder, epoch))
+        frame = _frame(_path(folder, epoch))
+        if frame is None:
+            return None
         tensors |= {"reconstruction": frame["reconstruction"].float()} if "reconstruction" in frame else {}
         if _PAIRS in frame:
             nodes = tensors["inputs"].shape[1] if tensors.get("inputs", frame[_PAIRS]).ndim == 3 else 0
@@ -74,6 +77,16 @@ def read(folder: Path, epoch: int | None = None) -> dict[str, Tensor] | None:
     if percent is not None and (percent.shape != (rows[0][1],) * 2 or percent.dtype != torch.uint8):
         raise _damaged(folder / LAST, f"edge_percent of shape {tuple(percent.shape)} and type {percent.dtype}")
     return tensors
+
+
+def _frame(path: Path) -> dict[str, Tensor] | None:
+    """What varies from epoch to epoch; None where the file is gone, even while it is read."""
+    try:
+        return read_tensors(path)
+    except (SagvaeError, OSError):
+        if path.is_file():
+            raise
+        return None
 
 
 def _damaged(path: Path, got: str) -> SagvaeError:

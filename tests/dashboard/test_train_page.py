@@ -11,6 +11,7 @@ import pytest
 import torch
 from reading import metric, sound, words
 
+from sagvae_core import snapshots
 from sagvae_core.archive import export_run
 from sagvae_core.data import DATASETS
 from sagvae_core.presets import MODELS, run_config
@@ -290,6 +291,26 @@ def test_a_finished_run_shows_its_metrics_and_curves(open_page, copy_run):
         assert shown in plain_words(app) + "".join(bar.proto.text for bar in app.get("progress"))
     app.run()
     assert app.get("progress")[0].proto.text == "After epoch 5 of 9"
+
+
+def test_a_snapshot_that_is_thinned_out_while_the_page_is_drawn_is_not_missed(open_page, copy_run, monkeypatch):
+    run = Run(copy_run("karate-sagvae", "mine"))
+    tensors = {"edge_percent": torch.eye(34, dtype=torch.uint8)} | {
+        name: torch.zeros(1, 34, 2) for name in ("inputs", "clean", "reconstruction")}
+    for epoch in (1, 5, 9):
+        run.write_snapshot(epoch, tensors)
+    app = open_page("train")
+    read = snapshots.read
+
+    def thinned_out(folder, epoch=None):
+        (folder / snapshots.FOLDER / "epoch-00005.safetensors").unlink(missing_ok=True)
+        return read(folder, epoch)
+
+    monkeypatch.setattr(snapshots, "read", thinned_out)
+    app.select_slider[0].set_value(5).run()
+    sound(app)
+    assert (app.select_slider[0].options, app.select_slider[0].value) == (["1", "9"], 9)
+    assert plot(app, "live_matrix")
 
 
 def test_a_stopped_run_says_what_became_of_it(open_page, copy_run):
