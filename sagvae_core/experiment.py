@@ -18,9 +18,9 @@ from .checkpoint import build_model, save_model
 from .config_run import RunConfig
 from .data import load_dataset
 from .devices import device_key, first_on_machine, is_main_process, launched_processes
-from .errors import SagvaeError, expected
+from .errors import expected
 from .evaluation import evaluate, snapshot_of
-from .failures import is_out_of_memory, sentence
+from .failures import told
 from .run_status import Status
 from .runs import Run
 from .training import Progress, Trainer, TrainingStopped
@@ -62,27 +62,15 @@ def execute(run: Run, device: str | None = None, on_progress: Callable[[Progress
         status = join_line(run)
         status.total_epochs = config.train.total_epochs
         session = _Session(run, status, config, device, on_progress, on_note)
-        try:
-            status.device_key = device_key(session.train_config.device)
-            run.write_status(status)
-            if wait and launched_processes() == 1:
-                stack.enter_context(turn(run, status.device_key, on_wait))
-            session.train()
-        except TurnGivenUp:
-            _give_up_turn(run, status)
-        except KeyboardInterrupt:
-            status.state = "interrupted"
-            raise
-        except Exception as error:
-            status.state, status.error = "failed", sentence(error, run.folder)
-            if isinstance(error, (SagvaeError, OSError)) or is_out_of_memory(error):
-                raise SagvaeError(status.error) from None
-            raise
-        finally:
-            status.eta_seconds = None
-            with suppress(OSError):  # on a full disk not even this can be said: the page says "interrupted"
+        with told(run, status):
+            try:
+                status.device_key = device_key(session.train_config.device)
                 run.write_status(status)
-                run.clear_request()
+                if wait and launched_processes() == 1:
+                    stack.enter_context(turn(run, status.device_key, on_wait))
+                session.train()
+            except TurnGivenUp:
+                _give_up_turn(run, status)
     return status
 
 

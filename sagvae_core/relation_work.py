@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from .errors import SagvaeError
-from .failures import is_out_of_memory, sentence
+from .failures import is_out_of_memory, sentence, told
 from .progress import TrainingStopped
 from .relation_fits import METHODS, fit_relations
 from .relation_runs import RelationRun
@@ -47,36 +48,24 @@ def fit_run(run: RelationRun, n_jobs: int | None = None, on_progress: Callable[[
     with run.claim(), ExitStack() as stack:
         status = join_line(run)
         status.device_key, status.device = DEVICE, f"CPU ({platform.machine()})"
-        try:
-            run.write_status(status)
-            if wait:
-                stack.enter_context(turn(run, DEVICE, on_wait))
-            with _ended_on_request(run):
-                _fit_all(run, status, n_jobs, on_progress)
-            status.state = "finished"
-        except (TurnGivenUp, TrainingStopped):
-            status.state = "stopped"
-        except KeyboardInterrupt:
-            status.state = "interrupted"
-            raise
-        except Exception as error:
-            status.state, status.error = "failed", _sentence(error, run)
-            if isinstance(error, (SagvaeError, OSError)) or is_out_of_memory(error):
-                raise SagvaeError(status.error) from None
-            raise
-        finally:
-            status.eta_seconds = None
-            with suppress(OSError):  # on a full disk not even this can be said: the page says "interrupted"
+        with told(run, status, _words):
+            try:
                 run.write_status(status)
-                run.clear_request()
+                if wait:
+                    stack.enter_context(turn(run, DEVICE, on_wait))
+                with _ended_on_request(run):
+                    _fit_all(run, status, n_jobs, on_progress)
+                status.state = "finished"
+            except (TurnGivenUp, TrainingStopped):
+                status.state = "stopped"
     return status
 
 
-def _sentence(error: BaseException, run: RelationRun) -> str:
+def _words(error: BaseException, folder: Path) -> str:
     if is_out_of_memory(error):
         return ("The machine ran out of memory. Expected a table that fits, got one that does not: leave columns out, "
                 "or save a random sample of the rows.")
-    return sentence(error, run.folder)
+    return sentence(error, folder)
 
 
 def _fit_all(run: RelationRun, status: Status, n_jobs: int | None,
