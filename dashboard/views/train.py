@@ -3,11 +3,12 @@
 import streamlit as st
 
 from dashboard import jobs, listing, parts, state
-from dashboard.names import NAME, one_line, plain
+from dashboard.names import plain
+from dashboard.run_choice import choose
 from dashboard.train_form import new_run
 from dashboard.train_watch import badge, watch
 from sagvae_core.archive import import_run
-from sagvae_core.runs import Run, runs_folder
+from sagvae_core.runs import runs_folder
 
 SHOWN = 6  # runs of the queue
 LARGEST = 100  # MB of a run's file, as much as the server takes: a large model has 5, all that goes with it 45 more
@@ -58,15 +59,7 @@ def follow() -> None:
         return
     damage = {run.name: sentence for run in runs if (sentence := listing.problem(run)) is not None}
     warnings = st.container()  # filled below: what is wrong with the run that is watched its own view says
-    wanted = st.session_state.pop(state.NEXT, None)
-    if wanted in named:
-        st.session_state[state.WATCHED] = wanted
-        forget_frame()
-    ordered = sorted(named, key=lambda name: -created(named[name]))
-    if st.session_state.get(state.WATCHED) not in named:
-        st.session_state[state.WATCHED] = ordered[0]
-    name = st.selectbox("Run", ordered, key=state.WATCHED, bind="query-params", persist_state="session",
-                        format_func=lambda name: one_line(name, NAME), on_change=forget_frame)
+    name = choose("Run", named, state.WATCHED, state.NEXT, forget_frame)
     problems += [f"{other}: {sentence}" for other, sentence in damage.items() if other != name]
     with warnings:
         parts.warn_of(problems)
@@ -93,13 +86,6 @@ def bring() -> None:
             state.add(state.IMPORTED, 1)
             st.toast(f"Opened as {plain(run.name)}", icon=":material/check:")
             st.rerun()
-
-
-def created(run: Run) -> float:
-    try:
-        return run.status.created
-    except (ValueError, OSError):
-        return 0.0
 
 
 parts.heading("Train", "Choose data and a model, start, and watch the graph grow. It trains in a process of its own: "
