@@ -166,10 +166,10 @@ class Trainer:
                 loss, terms = self._prepared(x, clean[batch] if wants_clean else None, temperature, generator, share)
             accelerator.backward(loss)
             sums = (len(x) if share is None else share.counted) * terms.means()
-            self.processes.add_up([*(p.grad for p in model.parameters() if p.grad is not None), sums])
+            self.processes.add_up([*(p.grad for p in self._weights if p.grad is not None), sums])
             # Accelerate's own clip_grad_norm_ would divide by the scale once for every stage's optimiser there was.
             accelerator.unscale_gradients(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self._weights, config.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if terms.edges is not None:
@@ -230,8 +230,13 @@ class Trainer:
             self._average_graph(inputs)
             self.model.completion.set_graph(self.model.edge_posterior)
         self.objective.start_stage(stage)
-        self.optimizer = self.accelerator.prepare(
-            torch.optim.Adam(self.objective.parameters_of(stage), lr=stage.learning_rate))
+        self._weights = list(self.model.parameters())
+        # Of small models a step is mostly Python: foreach leaves the loop over the weights to PyTorch, with the same
+        # sums, and Accelerate's wrapper is there for what we do not have, but for the gradients' scale.
+        self.optimizer = torch.optim.Adam(self.objective.parameters_of(stage), lr=stage.learning_rate,
+                                          foreach=True if self.device.type in ("cpu", "cuda") else None)
+        if self.accelerator.scaler is not None or self.device.type not in ("cpu", "cuda"):
+            self.optimizer = self.accelerator.prepare(self.optimizer)
         if not fresh and self._loaded_optimizer is not None:
             self.optimizer.load_state_dict(self._loaded_optimizer)
         self._loaded_optimizer = None
