@@ -11,6 +11,8 @@ import click
 from .errors import expected
 from .runs import shipped_folder
 
+_MINUTES = "Begin nothing after so many; the same command goes on where it stopped."
+
 
 @click.group()
 def study() -> None:
@@ -114,6 +116,28 @@ def suite(seeds: int, nodes: tuple[int, ...], rows: tuple[int, ...], quick: bool
     click.echo(suite_study(_record_path("suite", out, quick), seeds, nodes, rows, quick, workers, quiet))
 
 
+@study.command("confidence")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000), help="Fresh draws of every task.")
+@click.option("--nodes", default=20, show_default=True, type=click.IntRange(10, 1000))
+@click.option("--rows", multiple=True, default=(200, 1000), show_default=True, type=click.IntRange(50))
+@click.option("--resamples", default=20, show_default=True, type=click.IntRange(2, 1000),
+              help="Halves, and bootstraps, of every fit; even.")
+@click.option("--tables", default=5, show_default=True, type=click.IntRange(1, 1000),
+              help="Independent tables whose mean score an interval should cover.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help=_MINUTES)
+@_study_options
+def confidence(seeds: int, nodes: int, rows: tuple[int, ...], resamples: int, tables: int, minutes: float | None,
+               quick: bool, out: Path | None, workers: int, quiet: bool) -> None:
+    """Is a confidence worth its number? Of edges called 90 % sure, how many are there where the graph is known.
+
+    An interrupted study goes on where it was when it is started again.
+    """
+    from .studies.confidence import confidence_study
+
+    click.echo(confidence_study(_record_path("confidence", out, quick), seeds, nodes, rows, resamples, tables, quick,
+                                workers, quiet, minutes))
+
+
 @study.command("sampling")
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 1000),
               help="Draws of the fitted pictures, the samples and the noise.")
@@ -135,8 +159,7 @@ def sampling(seeds: int, datasets: tuple[str, ...], quick: bool, out: Path | Non
 @click.option("--dataset", "datasets", multiple=True, default=("mnist", "fashion"), show_default=True,
               type=click.Choice(["mnist", "fashion", "digits"]))
 @click.option("--test-images", type=click.IntRange(1), help="At most so many for every task.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True),
-              help="Begin nothing after so many; the same command goes on where it stopped.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help=_MINUTES)
 @_study_options
 def images(seeds: int, datasets: tuple[str, ...], test_images: int | None, minutes: float | None, quick: bool,
            out: Path | None, workers: int, quiet: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sagvae_core.data import load_dataset
 from sagvae_core.data.base import derived_seed
-from sagvae_core.studies import images
+from sagvae_core.studies import confidence, images
 from sagvae_core.studies.cells import Cell, Measured
 from sagvae_core.studies.record import edge_metrics, pairs, run_study
 
@@ -120,6 +120,27 @@ def write_images(folder: Path, seeds: int = 2, datasets=("digits",)) -> Path:
                      command="sagvae study images", seeds=range(seeds), notes=images.NOTES, quiet=True)
 
 
+def measure_confidence(cell: Cell) -> Measured:
+    """A posterior that is worth its number, and shares of halves that are too cautious."""
+    random = np.random.RandomState(derived_seed(cell.seed, sum(map(ord, cell.task))))  # the same pairs for all methods
+    chance = random.beta(0.2, 0.8, size=2000)
+    true = random.uniform(size=2000) < chance
+    stated = chance if cell.method == confidence.POSTERIOR else chance**2
+    found = confidence.counted(stated, true) | {"brier": float(((stated - true) ** 2).mean())}
+    if cell.method in (confidence.HALVES, *confidence.CLASSICAL):
+        found |= {"selected": 20, "false_selected": 0.5, "false_bound": 0.9}
+    if cell.method in (confidence.HALVES, confidence.BOOTSTRAP) and not cell.task.startswith("karate"):
+        found |= {"coverage_edges": 0.94, "coverage_others": 0.97}
+    return Measured(found)
+
+
+def write_confidence(folder: Path, seeds: int = 2) -> Path:
+    """Every cell of the study of confidences, for three kinds of tasks."""
+    cells = list(confidence._cells(("gmrf-er-signed", "diffusion", "karate"), 20, (200, 1000), range(seeds), False))
+    return run_study("confidence", cells, measure_confidence, out=folder / "confidence.json",
+                     command="sagvae study confidence", seeds=range(seeds), notes=confidence.NOTES, quiet=True)
+
+
 def _study(name, cells, folder, seeds, paper, keep, notes) -> Path:
     return run_study(name, cells, measure, out=folder / f"{name}.json", command=f"sagvae study {name}",
                      seeds=range(seeds), paper_rows=paper, notes=notes, quiet=True, keep_edges=keep,
@@ -127,9 +148,10 @@ def _study(name, cells, folder, seeds, paper, keep, notes) -> Path:
 
 
 def write_all(folder: Path) -> Path:
-    """All four, as small as they can be and still show everything."""
+    """All five, as small as they can be and still show everything."""
     write_karate(folder, 2)
     write_graphs(folder, 2)
     write_suite(folder, 2, families=FAMILIES[:3])
     write_images(folder)
+    write_confidence(folder)
     return folder

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import (
     evidence,
+    evidence_confidence_page,
     evidence_edges,
     evidence_images_page,
     evidence_parts,
@@ -23,7 +24,8 @@ from sagvae_core.errors import SagvaeError
 
 DARK = parts.is_dark()
 STUDIES = {"karate": "Karate (Table 1)", "graphs": "Benchmark graphs (Table 2)", "suite": "Suite",
-           "labels": "Without labels", "images": "Images (Figures 4–9)"}
+           "labels": "Without labels", "confidence": "Confidence", "images": "Images (Figures 4–9)"}
+OWN_VIEWS = {"images": evidence_images_page.show, "confidence": evidence_confidence_page.show}
 FILES = {"labels": "suite"}  # the record behind a choice, where it has another name
 CUTS = ("own threshold", "top K")
 
@@ -233,8 +235,8 @@ def show(name: str) -> None:
         st.info("This record holds no measurement.", icon=":material/science:")
         return
     with parts.guard():  # a broken file of edges takes neither the table above it nor the command below
-        if name == "images":
-            evidence_images_page.show(record)
+        if name in OWN_VIEWS:
+            OWN_VIEWS[name](record)
         else:
             (suite if file == "suite" else by_task)(name, record)
     evidence_parts.provenance(file, record)

@@ -8,7 +8,7 @@ import shutil
 
 import evidence_records as made
 import pytest
-from reading import metric, sound, words
+from reading import metric, sound, unescaped, words
 
 from sagvae_core.studies.reading import read_edges, read_record, table
 
@@ -36,6 +36,24 @@ def charts(app) -> dict[str, str]:
 
 def frame(app, place: int = 0):
     return app.dataframe[place].value
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_study_of_confidences_renders(open_page, studies, theme):
+    app = open_page("evidence", study="Confidence")
+    app.context["theme"] = theme
+    app.run()
+    sound(app)
+    assert not app.error and "reliability" in charts(app)
+    lines = frame(app).set_index("Method")
+    posterior = lines.loc["SAG-VAE, posterior"]
+    assert posterior["Right"] == pytest.approx(posterior["Stated"], abs=0.02)  # as it was made
+    assert lines.loc["SAG-VAE, share of halves", "Right"] > posterior["Right"]
+    assert "SAG-VAE, posterior: " in unescaped(words(app)) and "at least 90% sure" in unescaped(words(app))
+    app.multiselect[0].set_value(["karate"]).run()
+    sound(app)
+    assert "Intervals, edges" not in frame(app)
+    assert frame(app)["Sure pairs"][0] < posterior["Sure pairs"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
