@@ -22,7 +22,7 @@ lint: $(VENV)/.installed-dev
 
 install: $(VENV)/.installed-dev  ## everything, tests included
 
-assets: $(VENV)/.installed  ## train the shipped runs again (about an hour on two cores)
+assets: $(VENV)/.installed  ## make the shipped runs again (more than an hour on two cores)
 	$(BIN)/python -m sagvae_core.studies.shipped
 
 $(BIN)/python:

@@ -10,7 +10,7 @@ from sagvae_core.config import ModelConfig
 from sagvae_core.data import DATASETS
 from sagvae_core.errors import SagvaeError
 from sagvae_core.presets import MODELS, TRAINED_ON
-from sagvae_core.runs import Run, is_name, list_runs, runs_folder, shipped_folder
+from sagvae_core.runs import Run, is_name, is_shipped, list_runs, runs_folder
 
 _TITLE = 64  # characters; the name of a run has no more
 
@@ -107,5 +107,5 @@ def _info(run: Run) -> RunInfo:
     title, role = one_line(config.title, _TITLE) or run.name, one_line(config.role, ALONG)
     metrics = {one_line(name): float(value) for name, value in status.metrics.items()}
     return RunInfo(run.name, f"{run.name}@{stamp}", title, config.data.name, role, family, status.state,
-                   run.folder.parent.resolve() == shipped_folder().resolve(), run.has_model, has_graph,
+                   is_shipped(run), run.has_model, has_graph,
                    float(status.seconds), device, metrics, command)

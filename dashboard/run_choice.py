@@ -8,11 +8,12 @@ import streamlit as st
 
 from dashboard.names import NAME, one_line
 from sagvae_core.run_folder import RunFolder
+from sagvae_core.runs import is_shipped
 
 
 def choose(label: str, runs: Mapping[str, RunFolder], key: str, next_key: str,
            on_change: Callable[[], None] | None = None, format_func: Callable[[str], str] = str) -> str:
-    """The name of the run that is followed, by a picker with the newest first.
+    """The name of the run that is followed, by a picker with the newest first, shipped ones last.
 
     Args:
         label: of the picker. runs: name -> run, at least one.
@@ -26,7 +27,7 @@ def choose(label: str, runs: Mapping[str, RunFolder], key: str, next_key: str,
         st.session_state[key] = wanted
         if on_change is not None:
             on_change()
-    ordered = sorted(runs, key=lambda name: -_created(runs[name]))
+    ordered = sorted(runs, key=lambda name: (is_shipped(runs[name]), -_created(runs[name])))
     if st.session_state.get(key) not in runs:
         st.session_state[key] = ordered[0]
     return st.selectbox(label, ordered, key=key, bind="query-params", persist_state="session", on_change=on_change,

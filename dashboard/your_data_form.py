@@ -16,16 +16,14 @@ from sagvae_core.errors import SagvaeError
 from sagvae_core.relation_fits import METHODS
 from sagvae_core.relation_runs import RelationRun
 from sagvae_core.runs import free_name, runs_folder
-from sagvae_core.tables import KINDS, LEFT_OUT, Limits, Table, read_frame, recognise
+from sagvae_core.tables import EXAMPLES, KINDS, LEFT_OUT, Limits, Table, example_frame, read_frame, recognise
 
 UPLOAD = "upload"
-SOURCES = {UPLOAD: "Your own", "wine": "Wine", "diabetes": "Diabetes"}
+SOURCES = {UPLOAD: "Your own"} | {name: example.title for name, example in EXAMPLES.items()}
 RESAMPLES = {0: "none", 20: "20", 50: "50"}
 _LIMITS = Limits()
 _MOST = _LIMITS.bytes // 10**6  # MB of an upload
 _ROW, _TALLEST = 35, 420  # CSS pixels
-_EXPLAINED = {"wine": "178 wines: 13 chemical measurements and the grower (scikit-learn).",
-              "diabetes": "442 patients: ten measurements and how the disease went on (scikit-learn)."}
 
 
 @st.fragment  # kinds are changed cell by cell: nothing else is drawn again for it
@@ -59,10 +57,7 @@ def _frame(key: str, name: str, _file: Any) -> tuple[pd.DataFrame, tuple[str, ..
 
 @st.cache_resource(show_spinner=False)
 def _example(source: str) -> tuple[str, str, pd.DataFrame, tuple[str, ...]]:
-    from sklearn import datasets
-
-    frame = getattr(datasets, f"load_{source}")(as_frame=True).frame
-    return source, source, frame, (_EXPLAINED[source],)
+    return source, source, example_frame(source), (EXAMPLES[source].words,)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -14,6 +14,7 @@ from sagvae_core.known_graph import read_known_graph
 from sagvae_core.relation_fits import METHODS
 from sagvae_core.relation_runs import RelationRun, RelationSettings
 from sagvae_core.run_status import ACTIVE, Status
+from sagvae_core.runs import is_shipped
 
 _TICK = 1.0  # seconds between two looks at where a fit is
 _KNOWN = 20  # MB of a known graph
@@ -25,8 +26,9 @@ def watch(run: RelationRun) -> None:
         settings, state_now = run.settings, run.status.state
     except SagvaeError as error:
         parts.complain(error)
-        with st.popover("More", icon=":material/more_horiz:"):
-            _deletion(run)
+        if not is_shipped(run):
+            with st.popover("More", icon=":material/more_horiz:"):
+                _deletion(run)
         return
     done = [method for method in settings.methods if run.has_graph(method)]
     st.fragment(_where, run_every=_TICK if state_now in ACTIVE else None)(run, settings, state_now, done)
@@ -43,7 +45,8 @@ def _where(run: RelationRun, settings: RelationSettings, state_before: str, done
             st.rerun()  # begun, ended, or one more method is done
         columns = st.columns([4, 1.25, 1.25], vertical_alignment="center")
         columns[0].markdown(f"**{plain(run.name)}** {badge(status)} {plain(_about(settings), SENTENCE)}")
-        _buttons(columns[1:], run, status)
+        if not is_shipped(run):
+            _buttons(columns[1:], run, status)
         if status.state == "running":
             st.progress(min(1.0, status.step / max(1, status.total_steps)), _progress(run, settings, status))
         elif status.state == "queued":

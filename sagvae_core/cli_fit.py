@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from .relation_runs import MOST_RESAMPLES, RelationRun, find_relation_run
 from .relation_work import fit_run
 from .run_status import Status
 from .runs import find_run, runs_folder
+from .tables.examples import EXAMPLES
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -31,6 +33,7 @@ _ALL = "all"
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--example", type=click.Choice(list(EXAMPLES)), help="A real table that comes along, in place of FILE.")
 @click.option("--method", "methods", multiple=True, type=click.Choice([*METHODS, _ALL]), default=["sagvae"],
               show_default=True, help="How relations are found; repeatable, or all.")
 @click.option("--bootstrap", "resamples", default=0, show_default=True, type=click.IntRange(0, MOST_RESAMPLES),
@@ -50,15 +53,16 @@ _ALL = "all"
               "--out, --jobs, --now and --quiet count.")
 @click.option("--now", is_flag=True, help="With --run: do not wait for other runs on the CPU.")
 @click.option("--quiet", is_flag=True, help="No progress bar, and no tables.")
-def fit(file: Path | None, methods: tuple[str, ...], resamples: int, out: Path | None, kinds: tuple[str, ...],
-        missing: str | None, seed: int, jobs: int | None, name: str | None, runs_dir: Path | None, resume: str | None,
-        now: bool, quiet: bool) -> None:
+def fit(file: Path | None, example: str | None, methods: tuple[str, ...], resamples: int, out: Path | None,
+        kinds: tuple[str, ...], missing: str | None, seed: int, jobs: int | None, name: str | None,
+        runs_dir: Path | None, resume: str | None, now: bool, quiet: bool) -> None:
     """Learn which columns of FILE (CSV, TSV or Parquet) belong together.
 
     \b
     Examples:
       sagvae fit people.csv --out relations.graphml         a graph for networkx, Gephi or Cytoscape
       sagvae fit people.csv --bootstrap 50 --out pairs.csv  every pair, and how often halves of the rows chose it
+      sagvae fit --example wine                             13 measurements of 178 wines
       sagvae fit people.csv --method all --run people       all methods, side by side on the page "Your data"
     """
     root = runs_dir or runs_folder()
@@ -66,16 +70,18 @@ def fit(file: Path | None, methods: tuple[str, ...], resamples: int, out: Path |
         run = find_relation_run(resume, root) or _no_run(resume, root)
         graphs = _fit_run(run, jobs, now, quiet)
     else:
-        if file is None:
-            raise expected("FILE", "a table to fit", "none", "For example: sagvae fit people.csv")
+        if (file is None) == (example is None):
+            raise expected("FILE", "a table to fit, or --example", "none" if file is None else "both",
+                           "For example: sagvae fit people.csv")
         chosen = tuple(METHODS) if _ALL in methods else tuple(dict.fromkeys(methods))
         _check(out, jobs)
-        table = _read(file, kinds, quiet)
+        table = _read(file, example, kinds, quiet)
         if resamples % 2:
             resamples += 1
             click.echo(f"{resamples} halves: a split of the rows gives two.", err=True)
         if name is not None:
-            run = RelationRun.create(root, name, table, file.name, chosen, resamples, seed, missing or "auto")
+            source = file.name if file else EXAMPLES[example].title
+            run = RelationRun.create(root, name, table, source, chosen, resamples, seed, missing or "auto")
             graphs = _fit_run(run, jobs, now, quiet)
         else:
             graphs = _fit(table, chosen, resamples, seed, missing or "auto", jobs, quiet)
@@ -103,8 +109,8 @@ def _check(out: Path | None, jobs: int | None) -> None:
         raise expected("the folder of --out", "one that exists", repr(str(out.parent)), "Make it first.")
 
 
-def _read(file: Path, kinds: Sequence[str], quiet: bool) -> Table:
-    from .tables import read_table
+def _read(file: Path | None, example: str | None, kinds: Sequence[str], quiet: bool) -> Table:
+    from .tables import example_frame, read_table, recognise
 
     wishes = {}
     for text in kinds:
@@ -112,7 +118,11 @@ def _read(file: Path, kinds: Sequence[str], quiet: bool) -> Table:
         if not equals:
             raise expected("--kind", "NAME=KIND, as age=ordinal", repr(text))
         wishes[name] = kind.strip()
-    table = read_table(file, kinds=wishes)
+    if file is not None:
+        table = read_table(file, kinds=wishes)
+    else:
+        table = recognise(example_frame(example), wishes)
+        table = replace(table, notes=(EXAMPLES[example].words, *table.notes))
     if not quiet:
         click.echo(columns_of(table))
     return table

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from .archive import archive_name, export_run, import_run
-from .cli_train import SHOWN_METRICS, find_own_run, resume_run
+from .cli_train import SHOWN_METRICS, find_own_run, not_yours, resume_run
 from .data import DATASETS, dataset_available
 from .errors import SagvaeError, expected
 from .import_folders import remove_abandoned
 from .relation_runs import RelationRun, find_relation_run, list_relation_runs
 from .run_folder import RunFolder
 from .run_status import ACTIVE
-from .runs import Run, find_run, list_runs, runs_folder, shipped_folder
+from .runs import Run, find_run, is_shipped, list_runs, runs_folder
 from .tables.names import one_line
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def describe(run: Run) -> dict[str, Any]:
     return {"kind": run.kind, "name": run.name, "dataset": config and config.data.name, "model": config and config.role,
             "state": status and status.state, "device": status and status.device,
             "seconds": status and round(status.seconds, 1), "metrics": status.metrics if status else {},
-            "shipped": run.folder.parent.resolve() == shipped_folder().resolve(), "problem": run.problem}
+            "shipped": is_shipped(run), "problem": run.problem}
 
 
 def describe_fit(run: RelationRun) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def describe_fit(run: RelationRun) -> dict[str, Any]:
     return {"kind": run.kind, "name": run.name, "dataset": settings and settings.source,
             "model": settings and ", ".join(settings.methods), "state": status and status.state,
             "device": status and status.device, "seconds": status and round(status.seconds, 1), "metrics": {},
-            "shipped": False, "problem": run.problem}
+            "shipped": is_shipped(run), "problem": run.problem}
 
 
 def _read(what: Callable[[], T]) -> T | None:
@@ -125,6 +125,9 @@ def show(name: str) -> None:
 @click.argument("name")
 def pause(name: str) -> None:
     """Ask a run to write a checkpoint after its current step and free the device."""
+    if find_relation_run(name) is not None:
+        raise expected("run to pause", "a training", f"{name!r}, which is a fit of relations",
+                       f"Use `sagvae runs stop {name}`: the methods that are done are kept.")
     when = "now, and leaves the queue" if _ask(name, "pause") == "queued" else "after its current step"
     click.echo(f"{name} pauses {when}. Go on with `sagvae runs resume {name}`.")
 
@@ -174,7 +177,10 @@ def resume(name: str, device: str | None, quiet: bool) -> None:
 @click.confirmation_option(prompt="Delete this run and all that it found?")
 def delete(name: str) -> None:
     """Delete one of your runs."""
-    (find_relation_run(name) or find_own_run(name, runs_folder(), "delete", "It cannot be deleted.")).delete()
+    fit = find_relation_run(name)
+    if fit is not None and is_shipped(fit):
+        raise not_yours(name, "delete", "It cannot be deleted.")
+    (fit or find_own_run(name, runs_folder(), "delete", "It cannot be deleted.")).delete()
     click.echo(f"Deleted {name}.")
 
 
@@ -190,6 +196,9 @@ def export_(name: str, out: Path | None) -> None:
     Example:
       sagvae runs export karate-sagvae --out karate.sagvae.zip
     """
+    if find_relation_run(name) is not None:
+        raise expected("run to export", "a training", f"{name!r}, which is a fit of relations",
+                       f"Write what it found with `sagvae fit --resume {name} --out FILE`, or copy its folder.")
     run = find_run(name)
     target = out or Path(archive_name(run))
     export_run(run, target)

@@ -132,8 +132,13 @@ def find_own_run(name: str, root: Path, purpose: str, remedy: str) -> Run:
     """
     own, shipped = ([run.name for run in list_runs(folder)] for folder in (root, shipped_folder()))
     if name not in own and name in shipped:
-        raise expected(f"run to {purpose}", "one of yours", f"{name!r}, which is shipped with the package", remedy)
+        raise not_yours(name, purpose, remedy)
     return find_run(name, root)
+
+
+def not_yours(name: str, purpose: str, remedy: str) -> SagvaeError:
+    """The error where something is to be done to a shipped run that is done to one's own alone."""
+    return expected(f"run to {purpose}", "one of yours", f"{name!r}, which is shipped with the package", remedy)
 
 
 def resume_run(name: str, root: Path, device: str | None = None, now: bool = False, quiet: bool = False) -> None:

@@ -27,7 +27,7 @@ from .relation_fits import METHODS, MISSING
 from .run_folder import SETTINGS, RunFolder, is_of_relations
 from .run_names import is_name
 from .run_status import Status
-from .runs import new_folder, runs_folder
+from .runs import new_folder, runs_folder, shipped_folder
 
 if TYPE_CHECKING:
     from .tables import Table
@@ -184,15 +184,20 @@ class RelationRun(RunFolder):
         return None
 
 
-def list_relation_runs(root: Path | str | None = None) -> list[RelationRun]:
-    """The runs of relations below ``root`` (default: the user's folder of runs), by name, damaged ones included."""
-    folders = sorted(Path(runs_folder() if root is None else root).glob("*"))
-    return [RelationRun(folder) for folder in folders if is_name(folder.name) and is_of_relations(folder)]
+def list_relation_runs(*roots: Path | str) -> list[RelationRun]:
+    """The runs of relations below ``roots`` (default: the user's, then the shipped ones), by name within each root,
+    damaged ones included. A name that stands in two roots is listed once: the user's own run wins."""
+    found: dict[str, RelationRun] = {}
+    for root in roots or (runs_folder(), shipped_folder()):
+        for folder in sorted(Path(root).glob("*")):
+            if is_name(folder.name) and is_of_relations(folder):
+                found.setdefault(folder.name, RelationRun(folder))
+    return list(found.values())
 
 
-def find_relation_run(name: str, root: Path | str | None = None) -> RelationRun | None:
+def find_relation_run(name: str, *roots: Path | str) -> RelationRun | None:
     """The run of relations called ``name``, if there is one."""
-    return next((run for run in list_relation_runs(root) if run.name == name), None)
+    return next((run for run in list_relation_runs(*roots) if run.name == name), None)
 
 
 def _parquet(table: Table) -> bytes:

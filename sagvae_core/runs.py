@@ -148,7 +148,7 @@ def is_taken(root: Path | str, name: str) -> bool:
 def name_taken(name: str) -> SagvaeError:
     """The error for a new run under a name that :func:`is_taken`."""
     return expected("run name", "new", repr(name), "Choose another name: it is that of a shipped run."
-                    if is_of_training(shipped_folder() / name) else "Choose another name, or delete that run first.")
+                    if (shipped_folder() / name).exists() else "Choose another name, or delete that run first.")
 
 
 def runs_folder() -> Path:
@@ -160,6 +160,11 @@ def shipped_folder() -> Path:
     """The finished runs that come with the package."""
     inside = Path(__file__).parent / "assets" / "runs"
     return inside if inside.is_dir() else Path(__file__).parents[1] / "assets" / "runs"
+
+
+def is_shipped(run: RunFolder) -> bool:
+    """Whether a run, of any kind, comes with the package."""
+    return run.folder.parent.resolve() == shipped_folder().resolve()
 
 
 def list_runs(*roots: Path | str) -> list[Run]:

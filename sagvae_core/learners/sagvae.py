@@ -122,20 +122,37 @@ class SAGVAERelations(RelationLearner):
         return self._read(self.relation)
 
     def _compared(self, x: np.ndarray, ranks: np.ndarray) -> tuple[dict[str, Any], dict[str, float]]:
-        """The variants, fitted, and their criterion; of a wide table without those that a quick look rules out."""
-        linear = self._fitted("linear", x, ranks)
-        fits, criterion = {"linear": linear}, {"linear": 0.0}
-        wide = ranks.shape[1] > WIDE and ranks.shape[2] == 1
-        if not wide or curved_gain(ranks[:, :, 0], linear.graph, PRIOR_LOG_ODDS) > self.margins[0] / 2:
-            fits["nonlinear"] = nonlinear = self._fitted("nonlinear", x, ranks)
+        """The variants, fitted, and their criterion; of a wide table without those that a quick look rules out.
+
+        Those of others are fitted side by side where a ``joblib.parallel_config`` says so.
+        """
+        if ranks.shape[1] > WIDE and ranks.shape[2] == 1:
+            fits = self._promising(x, ranks)
+        else:
+            from joblib import Parallel, delayed
+
+            slowest_first = ("nonlinear", "smoothing", "linear")
+            found = Parallel()(delayed(self._fitted)(variant, x, ranks) for variant in slowest_first)
+            fits = dict(zip(slowest_first, found))
+        linear, criterion = fits["linear"], {"linear": 0.0}
+        if "nonlinear" in fits:
+            nonlinear = fits["nonlinear"]
             criterion["nonlinear"] = (
                 predictive_density(ranks, nonlinear.features, nonlinear.graph, binary=self._binary)
                 - predictive_density(ranks, linear.features, linear.graph, binary=self._binary))
-        better = SmoothingCriterion(linear.readings["conditional"], ranks)
+        criterion["smoothing"] = SmoothingCriterion(linear.readings["conditional"], ranks)(fits["smoothing"].graph)
+        return {variant: fits[variant] for variant in VARIANTS if variant in fits}, criterion
+
+    def _promising(self, x: np.ndarray, ranks: np.ndarray) -> dict[str, Any]:
+        """Of a wide table: the linear variant, the nonlinear one if anything is curved, and of the smoothing one no
+        search that is without hope."""
+        fits: dict[str, Any] = {"linear": self._fitted("linear", x, ranks)}
+        if curved_gain(ranks[:, :, 0], fits["linear"].graph, PRIOR_LOG_ODDS) > self.margins[0] / 2:
+            fits["nonlinear"] = self._fitted("nonlinear", x, ranks)
+        better = SmoothingCriterion(fits["linear"].readings["conditional"], ranks)
         least = min(0.0, self.margins[1])
-        fits["smoothing"] = self._fitted("smoothing", x, ranks, (lambda graph: better(graph) > least) if wide else None)
-        criterion["smoothing"] = better(fits["smoothing"].graph)
-        return fits, criterion
+        fits["smoothing"] = self._fitted("smoothing", x, ranks, lambda graph: better(graph) > least)
+        return fits
 
     def _fitted(self, variant: str, x: np.ndarray, ranks: np.ndarray,
                 hopeful: Callable[[np.ndarray], bool] | None = None) -> Neighbours | Smoothing:

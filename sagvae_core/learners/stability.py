@@ -6,6 +6,7 @@ Symbols: M rows, N columns, P = N(N-1)/2 pairs, B random splits into two halves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -46,7 +47,7 @@ class StableRelations(BaseEstimator):
         resampling: "halves", or "bootstrap": M rows drawn with replacement. For these there is no bound: edges are
             the pairs that more than half of them chose.
         false_edges: expected number of false edges that is allowed, > 0; of "halves".
-        n_jobs: resamples at once, by joblib: None is 1 unless a ``joblib.parallel_config`` says otherwise (so Dask or
+        n_jobs: fits at once, by joblib: None is 1 unless a ``joblib.parallel_config`` says otherwise (so Dask or
             Ray can spread them over machines), -1 one for each core. The numbers do not depend on it.
         seed: of the resamples, and of the learner's fits to them.
 
@@ -95,7 +96,8 @@ class StableRelations(BaseEstimator):
             raise expected("X", f"a table of at least {FEWEST_ROWS} rows to be resampled", len(rows.x),
                            "Fit it with resamples=0.")
         told = on_progress or (lambda done, total: None)
-        self.learner_ = learner.fit(X)
+        with self._side_by_side():
+            self.learner_ = learner.fit(X)
         told(1, 1 + self.resamples)
         for name in ("scores_", "left_out_", "n_rows_", "n_features_in_"):
             setattr(self, name, getattr(learner, name))
@@ -142,6 +144,12 @@ class StableRelations(BaseEstimator):
             told(1 + len(found), 1 + self.resamples)
         scores, edges = zip(*(found[number] for number in sorted(found)))
         return np.stack(scores), np.stack(edges)
+
+    def _side_by_side(self) -> AbstractContextManager[Any]:
+        """What the fit to all rows can do at once, as the variants of SAG-VAE, it does with ``n_jobs`` too."""
+        from joblib import parallel_config
+
+        return nullcontext() if self.n_jobs is None else parallel_config(n_jobs=self.n_jobs)
 
     def _draws(self, rows: int) -> Iterator[np.ndarray]:
         """The rows of each resample; halves one after the other."""

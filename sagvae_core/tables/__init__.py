@@ -6,8 +6,10 @@ Heavy libraries are imported when a table is read.
 from __future__ import annotations
 
 from .columns import recognise
+from .examples import EXAMPLES, example_frame
 from .limits import Limits
 from .reading import read_frame, read_table
 from .table import KINDS, LEFT_OUT, Column, Table
 
-__all__ = ["KINDS", "LEFT_OUT", "Column", "Limits", "Table", "read_frame", "read_table", "recognise"]
+__all__ = ["EXAMPLES", "KINDS", "LEFT_OUT", "Column", "Limits", "Table", "example_frame", "read_frame", "read_table",
+           "recognise"]
