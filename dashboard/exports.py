@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import graph_picture, network
 from dashboard.graph_picture import Drawn
+from dashboard.listing import RunInfo
 from sagvae_core.graph_files import RelationGraph, graph_bytes
 
 _LONGEST = 100  # characters of a file's name before its ending
@@ -71,6 +73,25 @@ def menu(make: Callable[[], RelationGraph], drawn: Drawn, file: str, edges: str,
                     data = makers.get(ending) or (lambda ending=ending: graph_bytes(make(), ending))
                     st.download_button(label, data, f"{name}.{ending}", mime, help=explained, on_click="ignore",
                                        key=f"{key}_{ending.replace('.', '_')}")
+
+
+def model_menu(info: RunInfo, drawn: Drawn, key: str = "export") -> None:
+    """:func:`menu` of the graph that a trained model has learned."""
+    menu(lambda: _of_model(info, drawn), drawn, f"{info.name}-threshold-{drawn.threshold:g}",
+         f"The edges above {100 * drawn.threshold:g} %", key)
+
+
+def _of_model(info: RunInfo, drawn: Drawn) -> RelationGraph:
+    edges = drawn.probabilities > drawn.threshold
+    np.fill_diagonal(edges, False)
+    nodes: dict[str, Any] = {"degree": edges.sum(1)}
+    if drawn.groups is not None:
+        named = dict(enumerate(drawn.group_names or ()))
+        nodes = {"group": [named.get(int(group)) for group in drawn.groups]} | nodes
+    return RelationGraph(
+        tuple(drawn.names), drawn.probabilities, drawn.probabilities, edges, node_attributes=nodes,
+        graph_attributes={"model": info.name, "data": info.dataset, "threshold": drawn.threshold,
+                          "command": info.command})
 
 
 def file_name(text: str) -> str:

@@ -71,6 +71,10 @@ def cut(graph: RelationGraph) -> Cut:
     values = np.nan_to_num(np.asarray(given, dtype=float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     ranked, own = np.sort(pairs(values))[::-1], pairs(values)[pairs(graph.selected)]
     start = float(own.min()) if len(own) else np.inf
+    told = graph.graph_attributes.get("threshold")
+    if kind == FREQUENCY and isinstance(told, float) and np.array_equal(
+            pairs(values) >= told - ROUNDING, pairs(graph.selected)):
+        start = told  # the bound's own threshold, where no pair need lie
     if kind == SCORE:
         at = {float(ranked[count - 1]) for count in _COUNTS if count <= len(ranked)} - {-np.inf}
         levels = {level: f"{np.count_nonzero(ranked >= level):,} best" for level in at}

@@ -28,7 +28,7 @@ def columns_of(table: Table) -> str:
              *_aligned(rows)]
     if len(columns) > _COLUMNS:
         lines.append(f"… and {len(columns) - _COLUMNS:,} more")
-    return "\n".join([*lines, *(_text(note, 300) for note in table.notes), ""])
+    return "\n".join([*lines, *(f"{_text(note, 300)}." for note in table.notes), ""])
 
 
 def _row(column: Column) -> list[str]:

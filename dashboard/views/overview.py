@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import figures, listing, parts, pictures, resources, spoiled
+from dashboard import exports, figures, listing, parts, pictures, resources, spoiled
+from dashboard.graph_picture import Drawn
 from dashboard.names import plain
 from sagvae_core.config import PerturbationConfig
 from sagvae_core.presets import MODELS
@@ -20,6 +21,7 @@ DOORS = (
 
 def relation_panel() -> None:
     """The current model's graph and its held-out numbers."""
+    beside = exports.heading("Relations, found")
     info = parts.pick_run(lambda info: info.has_graph)
     if info is None:
         return
@@ -27,8 +29,10 @@ def relation_panel() -> None:
         posterior = resources.edge_posterior(info.key)
         places = resources.layout(info.key)
     nodes = resources.nodes(info.key)
-    figure = figures.network_figure(posterior, 0.5, places, nodes.names, nodes.groups,
-                                    nodes.group_names, dark=DARK, height=380)
+    drawn = Drawn(posterior, 0.5, places, nodes.names, nodes.groups, nodes.group_names)
+    with beside:
+        exports.model_menu(info, drawn)
+    figure = figures.network_figure(**vars(drawn), dark=DARK, height=380)
     st.plotly_chart(figure, key="overview_network", config={"displayModeBar": False},
                     alt=f"Learned relations of {info.title}")
     shown = [name for name in ("f1", "average_precision", "mse_clean", "ssim") if name in info.metrics][:3]
@@ -75,7 +79,6 @@ parts.heading("Which features belong together?",
               "the relations, and it makes the model hard to fool.")
 left, right = st.columns([1, 1], gap="large")
 with left, parts.guard():
-    st.subheader("Relations, found", anchor=False)
     relation_panel()
 with right, parts.guard():
     st.subheader("Images, repaired", anchor=False)

@@ -7,7 +7,6 @@ from dashboard import exports, figures, network, parts, resources, state
 from dashboard.graph_picture import Drawn
 from dashboard.listing import RunInfo
 from dashboard.names import plain
-from sagvae_core.graph_files import RelationGraph
 
 DARK = parts.is_dark()
 SMALL = 150  # nodes up to which the draggable network is quick
@@ -71,8 +70,7 @@ def graph(info: RunInfo, posterior: np.ndarray, threshold: float, colour: str, t
         names = [f"community {group + 1}" for group in range(int(groups.max()) + 1)]
     drawn = Drawn(posterior, threshold, resources.layout(info.key), nodes.names, groups, names, truth)
     with exports.heading("Graph"):
-        exports.menu(lambda: relation_graph(info, drawn), drawn, f"{info.name}-threshold-{threshold:g}",
-                     f"The edges above {100 * threshold:g} %")
+        exports.model_menu(info, drawn)
     if len(posterior) <= SMALL and nodes.image_shape is None:
         st.iframe(network.pyvis_html(**vars(drawn), dark=DARK, height=500), height=520,
                   alt="Learned graph, nodes can be dragged")
@@ -82,18 +80,6 @@ def graph(info: RunInfo, posterior: np.ndarray, threshold: float, colour: str, t
     meta = figure.layout.meta or {}
     if meta.get("total", 0) > meta.get("shown", 0):
         st.caption(f"The {meta['shown']:,} surest of {meta['total']:,} edges are drawn.")
-
-
-def relation_graph(info: RunInfo, drawn: Drawn) -> RelationGraph:
-    """What is drawn, as it is written to files."""
-    edges = drawn.probabilities > drawn.threshold
-    np.fill_diagonal(edges, False)
-    named = dict(enumerate(drawn.group_names))
-    return RelationGraph(
-        tuple(drawn.names), drawn.probabilities, drawn.probabilities, edges,
-        node_attributes={"group": [named.get(int(group)) for group in drawn.groups], "degree": edges.sum(1)},
-        graph_attributes={"model": info.name, "data": info.dataset, "threshold": drawn.threshold,
-                          "command": info.command})
 
 
 @st.fragment

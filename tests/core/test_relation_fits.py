@@ -129,7 +129,8 @@ def test_all_pairs_as_csv_and_edges_as_graphml(chain, tmp_path):
 
 def test_bad_input_is_a_sentence(chain, tmp_path):
     assert "the table must be an existing file" in refused("fit", tmp_path / "none.csv")
-    assert "FILE must be a table to fit, got none." in refused("fit")
+    assert "FILE must be a table to fit, or --example, got none." in refused("fit")
+    assert "FILE must be a table to fit, or --example, got both." in refused("fit", chain, "--example", "wine")
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,4,5\n6,7\n")
     assert "line 3 of the table must be 2 cells long" in refused("fit", tmp_path / "bad.csv")
     assert "to be binary, got 79" in refused("fit", chain, "--kind", "a=binary")
@@ -153,17 +154,43 @@ def test_a_run_is_kept_listed_and_deleted(chain, tmp_path, monkeypatch):
     assert (row["kind"], row["name"], row["dataset"], row["model"], row["state"], row["problem"]) == (
         "relations", "mine", "chain.csv", "correlation", "finished", None)
     listed = call("runs")
-    assert listed.stdout.splitlines()[-1].split() == ["mine", "chain.csv", "correlation", "finished", "0"]
+    assert ["mine", "chain.csv", "correlation", "finished", "0"] in [line.split() for line in listed.stdout.splitlines()]
     assert not listed.stderr
     shown = json.loads(call("runs", "show", "mine").stdout)
     assert (shown["settings"]["source"], shown["status"]["state"], shown["problem"]) == ("chain.csv", "finished", None)
     assert "Use `sagvae fit --resume mine`." in refused("runs", "resume", "mine")
+    assert "Use `sagvae runs stop mine`" in refused("runs", "pause", "mine")
+    assert "`sagvae fit --resume mine --out FILE`" in refused("runs", "export", "mine")
+    out = tmp_path / "mine.graphml"
+    assert call("fit", "--resume", "mine", "--out", out, "--quiet").exit_code == 0 and out.stat().st_size
     assert "run name must be new, got 'mine'" in refused("fit", chain, "--run", "mine")
     assert "run name must be 1 to 64 letters" in refused("fit", chain, "--run", "../mine")
     assert "got 'mine', which is finished" in refused("runs", "stop", "mine")
     assert "run must be one of" in refused("fit", "--resume", "other")
     assert call("runs", "delete", "mine", "--yes").stdout == "Deleted mine.\n"
     assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(("name", "rows", "columns", "known"), [
+    ("wine", 178, 13, ("flavanoids", "total phenols")), ("diabetes", 442, 11, ("LDL", "total cholesterol"))])
+def test_the_examples_need_no_file_and_say_what_their_columns_are(tmp_path, name, rows, columns, known):
+    from sagvae_core.tables import EXAMPLES, example_frame, recognise
+
+    table = recognise(example_frame(name))
+    assert (table.rows, len(table.names)) == (rows, columns) and table.complete.all()
+    assert str(rows) in EXAMPLES[name].words
+    out = tmp_path / "pairs.csv"
+    said = call("fit", "--example", name, "--method", "correlation", "--out", out)
+    assert said.exit_code == 0 and EXAMPLES[name].words in said.stdout
+    strongest = max(csv.DictReader(out.open()), key=lambda row: float(row["score"]))
+    assert {strongest["source"], strongest["target"]} == set(known)
+
+
+def test_an_example_that_is_none_is_a_sentence():
+    from sagvae_core.tables import example_frame
+
+    with pytest.raises(SagvaeError, match="example must be one of"):
+        example_frame("iris")
 
 
 def test_every_method_has_a_learner():

@@ -53,6 +53,14 @@ def test_a_selection_of_no_threshold_is_still_the_start():
     assert not by.edges(none, by.start).any()
 
 
+def test_the_start_is_the_threshold_of_the_bound_where_the_graph_tells_it():
+    told = relations(square(1, 0, 0, 1, 0, 1), frequency=FREQUENCY, graph_attributes={"threshold": 0.52})
+    by = numbers.cut(told)
+    assert by.labels[by.start] == "52 %, as selected" and by.exact(told)
+    other = relations(square(1, 0, 0, 1, 0, 0), frequency=FREQUENCY, graph_attributes={"threshold": 0.52})
+    assert numbers.cut(other).labels[numbers.cut(other).start] == "90 %, as selected", "not what was selected by"
+
+
 def test_without_resamples_it_goes_by_posterior_or_by_rank():
     by = numbers.cut(relations(square(1, 0, 0, 1, 0, 0), posterior=SCORES))
     assert by.kind == "posterior" and by.labels[by.start] == "80 %, as selected"
