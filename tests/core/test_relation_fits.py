@@ -154,7 +154,8 @@ def test_a_run_is_kept_listed_and_deleted(chain, tmp_path, monkeypatch):
     assert (row["kind"], row["name"], row["dataset"], row["model"], row["state"], row["problem"]) == (
         "relations", "mine", "chain.csv", "correlation", "finished", None)
     listed = call("runs")
-    assert ["mine", "chain.csv", "correlation", "finished", "0"] in [line.split() for line in listed.stdout.splitlines()]
+    line, = [line for line in listed.stdout.splitlines() if line.startswith("mine ")]
+    assert line.split() == ["mine", "chain.csv", "correlation", "finished", "0"]
     assert not listed.stderr
     shown = json.loads(call("runs", "show", "mine").stdout)
     assert (shown["settings"]["source"], shown["status"]["state"], shown["problem"]) == ("chain.csv", "finished", None)
@@ -182,7 +183,7 @@ def test_the_examples_need_no_file_and_say_what_their_columns_are(tmp_path, name
     out = tmp_path / "pairs.csv"
     said = call("fit", "--example", name, "--method", "correlation", "--out", out)
     assert said.exit_code == 0 and EXAMPLES[name].words in said.stdout
-    strongest = max(csv.DictReader(out.open()), key=lambda row: float(row["score"]))
+    strongest = max(csv.DictReader(out.read_text().splitlines()), key=lambda row: float(row["score"]))
     assert {strongest["source"], strongest["target"]} == set(known)
 
 
