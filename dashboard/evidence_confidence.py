@@ -10,7 +10,7 @@ import pandas as pd
 
 from dashboard.evidence import Record, family_and_size, tasks
 from dashboard.evidence_tables import METHOD
-from sagvae_core.studies.confidence import LEVELS, SURE
+from sagvae_core.studies.confidence_tables import SURE, counts, mean, methods_of, sure
 
 ALL_ROWS = "all sizes"
 _DRAWS, _BAND = 1000, 0.9  # resamples of the tasks behind a band
@@ -35,11 +35,6 @@ class Reliability:
     pairs: np.ndarray
 
 
-def methods(record: Record) -> list[str]:
-    """All methods, in the record's order."""
-    return list(dict.fromkeys(row["method"] for row in record["rows"]))
-
-
 def sizes(record: Record) -> list[str]:
     """The numbers of rows that were measured, behind "all sizes" if there are several."""
     found = list(dict.fromkeys(map(_rows, tasks(record))))
@@ -59,7 +54,7 @@ def chosen(record: Record, size: str, kinds: Collection[str] = ()) -> list[str]:
 
 def reliability(record: Record, method: str, among: Collection[str]) -> Reliability:
     """Of the pairs in each class of confidence how many are edges, over all draws of the tasks ``among``."""
-    pairs, claimed, right = (_counts(record, method, among, name) for name in ("pairs", "claimed", "right"))
+    pairs, claimed, right = (counts(record, method, among, name) for name in ("pairs", "claimed", "right"))
     shown = pairs.sum(axis=0) > 0
     draws = np.random.default_rng(0).integers(len(pairs), size=(_DRAWS, len(pairs)))
     again, true = pairs[draws].sum(axis=1)[:, shown], right[draws].sum(axis=1)[:, shown]
@@ -72,40 +67,17 @@ def reliability(record: Record, method: str, among: Collection[str]) -> Reliabil
 def summary(record: Record, among: Collection[str]) -> pd.DataFrame:
     """A line a method: how right its sure pairs are, how many false edges it selected, how many intervals hold."""
     lines = []
-    sure = LEVELS.index(SURE)
-    for method in methods(record):
-        pairs, claimed, right = (_counts(record, method, among, name)[:, sure:].sum()
-                                 for name in ("pairs", "claimed", "right"))
-        lines.append({METHOD: method, "Sure pairs": pairs, "Stated": claimed / pairs if pairs else None,
-                      "Right": right / pairs if pairs else None, "Brier": _mean(record, method, among, "brier"),
-                      "Selected": _mean(record, method, among, "selected"),
-                      "False": _mean(record, method, among, "false_selected"),
-                      "Bound": _mean(record, method, among, "false_bound"),
-                      "Intervals, edges": _mean(record, method, among, "coverage_edges"),
-                      "Intervals, others": _mean(record, method, among, "coverage_others")})
+    for method in methods_of(record):
+        pairs, stated, right = sure(record, method, among)
+        lines.append({METHOD: method, "Sure pairs": pairs, "Stated": stated, "Right": right} | {
+            title: mean(record, method, among, metric) for title, metric in (
+                ("Brier", "brier"), ("Selected", "selected"), ("False", "false_selected"), ("Bound", "false_bound"),
+                ("Intervals, edges", "coverage_edges"), ("Intervals, others", "coverage_others"))})
     return pd.DataFrame(lines).dropna(axis=1, how="all")
 
 
 def _rows(task: str) -> str:
     return task.rsplit(", ", 1)[-1]
-
-
-def _counts(record: Record, method: str, among: Collection[str], name: str) -> np.ndarray:
-    """Sums over the draws of each task, (T, K): a record holds their means."""
-    places = {task: place for place, task in enumerate(among)}
-    counts = np.zeros((len(places), len(LEVELS) - 1))
-    for row in record["rows"]:
-        stem, _, number = row["metric"].rpartition("_")
-        if row["method"] == method and row["task"] in places and stem == name and number.isdigit() and int(
-                number) < counts.shape[1]:
-            counts[places[row["task"]], int(number)] = row["mean"] * (row["n"] or 1)
-    return counts
-
-
-def _mean(record: Record, method: str, among: Collection[str], metric: str) -> float | None:
-    values = [row["mean"] for row in record["rows"]
-              if row["method"] == method and row["metric"] == metric and row["task"] in among]
-    return float(np.mean(values)) if values else None
 
 
 def sentences(record: Record, among: Collection[str]) -> list[str]:

@@ -6,7 +6,8 @@ from dashboard import evidence_confidence as confidence
 from dashboard import figures_confidence, parts, state
 from dashboard.evidence import ALL_SIZES, Record
 from dashboard.evidence_tables import METHOD
-from dashboard.names import plain
+from dashboard.names import SENTENCE, plain
+from sagvae_core.studies.confidence_tables import methods_of
 
 _COLUMNS = {
     "Sure pairs": ("%d", "Pairs with a confidence of at least 90 %, over all draws."),
@@ -31,7 +32,7 @@ def show(record: Record) -> None:
         kinds = st.multiselect("Tasks", confidence.families(record), key="confidence_tasks", placeholder="all",
                                width=420)
     among = confidence.chosen(record, size, kinds)
-    dark, every = parts.is_dark(), confidence.methods(record)
+    dark, every = parts.is_dark(), methods_of(record)
     curves = [confidence.reliability(record, method, among) for method in every]
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -43,7 +44,7 @@ def show(record: Record) -> None:
     with right:
         st.subheader("How to read a confidence", anchor=False)
         for sentence in confidence.sentences(record, among):
-            st.markdown(f"- {plain(sentence)}")
+            st.markdown(f"- {plain(sentence, SENTENCE)}")
     frame = confidence.summary(record, among)
     st.dataframe(frame, hide_index=True, height="content", key="table_confidence", column_config={
         METHOD: st.column_config.TextColumn(pinned=True, width=264)} | {

@@ -98,7 +98,7 @@ def _controls(graphs: Mapping[str, RelationGraph], named: Mapping[str, str], key
         places = list(range(len(by.levels)))
         if len(places) > 1:
             place = st.select_slider(words, places, by.start, format_func=by.labels.__getitem__, help=explained,
-                                     key=f"{key}_{method}_threshold")
+                                     key=f"{key}_{method}_{by.kind}_threshold")
         else:
             place = by.start
         if by.exact(graph):

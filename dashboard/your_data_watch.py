@@ -30,18 +30,25 @@ def watch(run: RelationRun) -> None:
             with st.popover("More", icon=":material/more_horiz:"):
                 _deletion(run)
         return
-    done = [method for method in settings.methods if run.has_graph(method)]
+    done = _done(run, settings)
     st.fragment(_where, run_every=_TICK if state_now in ACTIVE else None)(run, settings, state_now, done)
     if done:
         _found(run, settings, done)
 
 
-def _where(run: RelationRun, settings: RelationSettings, state_before: str, done_before: list[str]) -> None:
+def _done(run: RelationRun, settings: RelationSettings) -> dict[str, bool]:
+    """The methods that have found something by now, and whether their resamples are still to come."""
+    found = {method: not run.has_graph(method) for method in settings.methods}
+    return {method: first for method, first in found.items() if run.has_graph(method, first)}
+
+
+def _where(run: RelationRun, settings: RelationSettings, state_before: str,
+           done_before: dict[str, bool]) -> None:
     if not run.folder.is_dir():
         st.rerun()  # deleted: a click in here draws this part alone
     with parts.guard():
         status = run.status
-        if status.state != state_before or [*filter(run.has_graph, settings.methods)] != done_before:
+        if status.state != state_before or _done(run, settings) != done_before:
             st.rerun()  # begun, ended, or one more method is done
         columns = st.columns([4, 1.25, 1.25], vertical_alignment="center")
         columns[0].markdown(f"**{plain(run.name)}** {badge(status)} {plain(_about(settings), SENTENCE)}")
@@ -112,21 +119,26 @@ def _delete(run: RelationRun) -> None:
         st.session_state.pop(state.FIT, None)
 
 
-def _found(run: RelationRun, settings: RelationSettings, done: list[str]) -> None:
+def _found(run: RelationRun, settings: RelationSettings, done: dict[str, bool]) -> None:
     graphs = {}
-    for method in done:
+    for method, first in done.items():
         try:
-            stamp = (run.folder / f"graph-{method}.npz").stat().st_mtime_ns
-            graphs[method] = _graph(str(run.folder), method, stamp)
+            stamp = run.graph_path(method, first).stat().st_mtime_ns
+            graphs[method] = _graph(str(run.folder), method, first, stamp)
         except (SagvaeError, OSError) as error:
+            if first and run.has_graph(method):
+                st.rerun()  # its resamples were done at this very moment
             parts.complain(f"{METHODS[method]}: {error}")
+    if waiting := [METHODS[method] for method, first in done.items() if first]:
+        st.info(f"{' and '.join(waiting)}: what all rows say. How often each pair is chosen, and intervals, come with "
+                "the resamples.", icon=":material/hourglass_top:")
     known = _known(run, settings)
     relation_results.show(graphs, run.name, METHODS, known)
 
 
 @st.cache_resource(max_entries=10, show_spinner=False)
-def _graph(folder: str, method: str, stamp: int) -> RelationGraph:
-    return RelationRun(folder).graph(method)
+def _graph(folder: str, method: str, first: bool, stamp: int) -> RelationGraph:
+    return RelationRun(folder).graph(method, first)
 
 
 def _known(run: RelationRun, settings: RelationSettings) -> np.ndarray | None:

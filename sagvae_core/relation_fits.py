@@ -27,7 +27,8 @@ _RIDGE = 1e-6  # of a neighbour's variance: two that nearly repeat each other ne
 
 
 def fit_relations(table: Table, method: str = "sagvae", resamples: int = 0, seed: int = 0, missing: str = "auto",
-                  n_jobs: int | None = None, on_progress: Callable[[int, int], None] | None = None) -> RelationGraph:
+                  n_jobs: int | None = None, on_progress: Callable[[int, int], None] | None = None,
+                  on_first: Callable[[RelationGraph], None] | None = None) -> RelationGraph:
     """Learn which columns of a table belong together.
 
     Example:
@@ -42,6 +43,7 @@ def fit_relations(table: Table, method: str = "sagvae", resamples: int = 0, seed
             first where the method can.
         n_jobs: resamples that are fitted at once; None is one, -1 as many as there are cores.
         on_progress: told how many of 1 + ``resamples`` fits are done, after each. What it raises ends the fit.
+        on_first: where resamples follow, given the graph of all rows as soon as it is there.
 
     Returns:
         The graph over the K columns. Its nodes have "kind" and "predictability" (see :func:`predictability`), the graph
@@ -53,13 +55,26 @@ def fit_relations(table: Table, method: str = "sagvae", resamples: int = 0, seed
     """
     from .learners import StableRelations
     from .learners.rows import ColumnsLeftOut
-    from .tables import LEFT_OUT
 
     missing = _handling(method, missing)
     stable = StableRelations(_learner(method, missing, seed), resamples, n_jobs=n_jobs, seed=seed)
+
+    def tell(done: int, total: int) -> None:
+        if done == 1 and resamples and on_first is not None:
+            on_first(_graph(stable, table, method, missing, seed))
+        if on_progress is not None:
+            on_progress(done, total)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ColumnsLeftOut)  # the table says of its columns why
-        stable.fit(table, on_progress=on_progress)
+        stable.fit(table, on_progress=tell)
+    return _graph(stable, table, method, missing, seed)
+
+
+def _graph(stable: StableRelations, table: Table, method: str, missing: str, seed: int) -> RelationGraph:
+    """What ``stable`` has found by now, over the columns that are kept."""
+    from .tables import LEFT_OUT
+
     kept = [place for place, column in enumerate(table.columns) if column.kind != LEFT_OUT]
     taken = np.ix_(kept, kept)
 
@@ -98,15 +113,20 @@ def _about(stable: StableRelations, method: str, missing: str, seed: int, table:
     gone = {named[place]: why for place, why in stable.left_out_.items() if named[place] in table.names}
     about: dict[str, str | float] = {
         "method": METHODS[method], "variant": getattr(stable.learner_, "variant_", ""),
-        "rows": stable.n_rows_, "columns": len(table.names), "missing": missing, "resamples": stable.resamples,
+        "rows": stable.n_rows_, "columns": len(table.names), "missing": missing, "resamples": _resamples(stable),
         "selection": selection(stable), "expected_false": stable.expected_false_, "threshold": float(stable.threshold_),
         "without_variation": "; ".join(gone), "seed": seed, "sagvae_core": __version__}
     return {name: value for name, value in about.items() if value not in (None, "")}
 
 
+def _resamples(stable: StableRelations) -> int:
+    """How many of them what it has found rests on."""
+    return 0 if stable.frequency_ is None else stable.resamples
+
+
 def selection(stable: StableRelations) -> str:
     """How a fit's edges were selected, in a sentence."""
-    if not stable.resamples:
+    if not _resamples(stable):
         if stable.edge_posterior_ is not None:
             return "Edges are the pairs that are more likely related than not."
         return f"Edges are the pairs whose score is above the method's own threshold, {stable.threshold_:.3g}."

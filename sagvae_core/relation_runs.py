@@ -3,6 +3,7 @@
     <name>/relations.json     whose table, the kinds of its columns, methods and settings
            table.parquet      the columns that are kept, as numbers
            status.json        state, process, progress, error; replaced atomically
+           first-METHOD.npz   what a method found in all rows, while its resamples are fitted
            graph-METHOD.npz   what a method found, once it is done
            request, log.txt   as of a training
 
@@ -151,24 +152,30 @@ class RelationRun(RunFolder):
         """Seconds since its status was written."""
         return max(0.0, time.time() - (self.folder / "status.json").stat().st_mtime)
 
-    def graph(self, method: str) -> RelationGraph:
+    def graph(self, method: str, first: bool = False) -> RelationGraph:
         """What a method found.
+
+        Args:
+            first: in all rows, before its resamples were done.
 
         Raises:
             SagvaeError: it is not done, or its file is damaged; see :func:`.read_graph_arrays`.
         """
-        return read_graph_arrays(self._path(method), tuple(self.settings.kinds))
+        return read_graph_arrays(self.graph_path(method, first), tuple(self.settings.kinds))
 
-    def has_graph(self, method: str) -> bool:
-        """Whether a method is done."""
-        return self._path(method).is_file()
+    def has_graph(self, method: str, first: bool = False) -> bool:
+        """Whether a method is done, or its ``first`` part is and no more."""
+        return self.graph_path(method, first).is_file()
 
-    def write_graph(self, method: str, graph: RelationGraph) -> None:
-        """Keep what a method found."""
-        write_graph(graph, self._path(method))
+    def write_graph(self, method: str, graph: RelationGraph, first: bool = False) -> None:
+        """Keep what a method found; once it is done there is no first part any more."""
+        write_graph(graph, self.graph_path(method, first))
+        if not first:
+            self.graph_path(method, True).unlink(missing_ok=True)
 
-    def _path(self, method: str) -> Path:
-        return self.folder / f"graph-{method}.npz"
+    def graph_path(self, method: str, first: bool = False) -> Path:
+        """Where that is."""
+        return self.folder / f"{'first' if first else 'graph'}-{method}.npz"
 
     @property
     def problem(self) -> str | None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from .errors import SagvaeError
@@ -81,7 +82,7 @@ def _fit_all(run: RelationRun, status: Status, n_jobs: int | None,
         if not _is_done(run, method):
             try:
                 graph = fit_relations(table, method, settings.resamples, settings.seed, settings.missing, n_jobs,
-                                      clock.tell)
+                                      clock.tell, partial(run.write_graph, method, first=True))
                 run.write_graph(method, graph)
             except SagvaeError as error:
                 refused.append(f"{METHODS[method]}: {error}")

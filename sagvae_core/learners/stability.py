@@ -83,7 +83,8 @@ class StableRelations(BaseEstimator):
 
         Args:
             X: as for :meth:`RelationLearner.fit`. y: ignored.
-            on_progress: told how many of how many fits are done, after each.
+            on_progress: told how many of how many fits are done, after each. At the first this is as if it had been
+                fitted without resamples.
 
         Raises:
             SagvaeError: as for :meth:`RelationLearner.fit`; or a parameter is out of range, or there are too few rows
@@ -98,7 +99,6 @@ class StableRelations(BaseEstimator):
         told = on_progress or (lambda done, total: None)
         with self._side_by_side():
             self.learner_ = learner.fit(X)
-        told(1, 1 + self.resamples)
         for name in ("scores_", "left_out_", "n_rows_", "n_features_in_"):
             setattr(self, name, getattr(learner, name))
         if hasattr(learner, "feature_names_in_"):
@@ -109,6 +109,7 @@ class StableRelations(BaseEstimator):
         self.frequency_ = self.lower_ = self.upper_ = self.expected_false_ = None
         self.threshold_, self.edges_ = learner.threshold_, learner.edges_
         self.mean_selected_ = float(np.triu(learner.edges_).sum())
+        told(1, 1 + self.resamples)
         if self.resamples:
             self._judge(*self._resampled(rows, told))
         return self

@@ -19,6 +19,7 @@ from ..data import load_dataset
 from ..data.synthetic import TASKS, make_task
 from ..learners import BASELINES, RelationLearner, SAGVAERelations, StableRelations
 from .cells import Cell, Measured
+from .confidence_tables import LEVELS
 from .record import pairs, run_study
 
 FIRST_SEED = 1011  # the suite's draws end with 1010
@@ -26,10 +27,6 @@ POSTERIOR, HALVES, BOOTSTRAP = "SAG-VAE, posterior", "SAG-VAE, share of halves",
 CLASSICAL = {"Partial correlation, share of halves": "partial_correlation",
              "Graphical lasso, share of halves": "graphical_lasso"}
 METHODS = (POSTERIOR, HALVES, BOOTSTRAP, *CLASSICAL)
-LEVELS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 1.0)
-"""Confidences are counted between neighbours in this row; the last class has both its ends."""
-SURE = 0.9
-"""From here on a pair is called sure; one of ``LEVELS``."""
 ALLOWED = 1.0  # false edges, of the selection by halves
 NOTES = (
     "A confidence counts as right if the pair is an edge of the true graph; of structural models that is the moral "

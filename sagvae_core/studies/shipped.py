@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from ..relation_runs import find_relation_run
+from ..relation_runs import RelationRun, find_relation_run
+from ..run_status import LOCK
 from ..runs import list_runs, shipped_folder
 from ..tables.examples import EXAMPLES
 
@@ -48,6 +50,9 @@ def make_missing(root: Path) -> None:
             print(f"{name} ...", flush=True)
             subprocess.run([sys.executable, "-m", "sagvae_core", "fit", *options, "--jobs", "-1", "--run", name,
                             "--runs-dir", str(root)], check=True)
+            run = RelationRun(root / name)
+            run.write_status(replace(run.status, pid=None, pid_started=None, host=""))  # of nobody's machine any more
+            (run.folder / LOCK).unlink(missing_ok=True)
 
 
 def table(root: Path) -> str:

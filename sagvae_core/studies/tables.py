@@ -14,6 +14,7 @@ from ..data import DATASETS
 from ..presets import MODELS
 from ..runs import shipped_folder
 from .classifier import DATASET_NAMES
+from .confidence_tables import confidence_text
 from .image_tables import images_text
 from .karate import GENERATORS, KNOWN
 from .noisy_sampling import PAPER_COUNT, ROLES, SAMPLERS, task_name
@@ -29,7 +30,7 @@ _PAPER_PLACE = 3  # of the paper's number among a model's settings, whatever the
 
 def relations(folder: Path) -> str:
     """The Markdown of every study that has a record in ``folder``."""
-    texts = (("karate", karate_text), ("graphs", graphs_text), ("suite", suite_text))
+    texts = (("karate", karate_text), ("graphs", graphs_text), ("suite", suite_text), ("confidence", confidence_text))
     parts = [text(read_record(path)) for name, text in texts if (path := folder / f"{name}.json").is_file()]
     return "\n\n".join(parts)
 

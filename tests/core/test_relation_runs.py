@@ -136,6 +136,41 @@ def test_a_stop_keeps_the_methods_that_are_done_and_going_on_does_not_fit_them_a
     assert (run.folder / "graph-correlation.npz").stat().st_mtime_ns == before
 
 
+def test_what_all_rows_say_is_there_before_the_resamples_are_done(tmp_path):
+    run = made(tmp_path, methods=("correlation", "partial_correlation"), resamples=4)
+    seen = {}
+
+    def look(status, method):
+        if status.step in (2, 7):
+            seen[method] = run.has_graph(method), run.graph(method, first=True)
+
+    fit_run(run, on_progress=look)
+    assert set(seen) == {"correlation", "partial_correlation"}
+    for method, (done, first) in seen.items():
+        whole = run.graph(method)
+        assert not done and run.has_graph(method) and not run.has_graph(method, first=True)
+        assert first.frequency is None and whole.frequency is not None
+        assert first.graph_attributes["resamples"] == 0 and whole.graph_attributes["resamples"] == 4
+        assert first.graph_attributes["selection"].startswith("Edges are the pairs whose score is above")
+        np.testing.assert_array_equal(first.scores, whole.scores)
+
+
+def test_a_stop_among_the_resamples_keeps_what_all_rows_say(tmp_path):
+    run = made(tmp_path, methods=("correlation",), resamples=4)
+    fit_run(run, on_progress=lambda status, method: run.request("stop") if status.step == 3 else None)
+    assert run.status.state == "stopped"
+    assert run.has_graph("correlation", first=True) and not run.has_graph("correlation")
+    assert fit_run(run).state == "finished" and not run.has_graph("correlation", first=True)
+
+
+def test_without_resamples_there_is_no_first_part(tmp_path):
+    run = made(tmp_path, methods=("correlation",), resamples=0)
+    seen = []
+    fit_run(run, on_progress=lambda status, method: seen.append(run.has_graph(method, first=True)))
+    assert seen and not any(seen)
+    assert [path.name for path in run.folder.glob("*.npz")] == ["graph-correlation.npz"]
+
+
 def test_a_stop_interrupts_a_long_fit(tmp_path):
     run = RelationRun.create(tmp_path, "long", table(400), "x.csv", ("sagvae",), 100)
     process = subprocess.Popen([sys.executable, "-m", "sagvae_core", "fit", "--resume", "long", "--quiet",

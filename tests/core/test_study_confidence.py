@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from sagvae_core.cli import cli
 from sagvae_core.studies import confidence
 from sagvae_core.studies.cells import Cell
+from sagvae_core.studies.confidence_tables import LEVELS, SURE
 from sagvae_core.studies.reading import read_record, table
 
 
@@ -23,7 +24,7 @@ def record(tmp_path_factory) -> dict:
 
 def test_every_confidence_is_counted_over_all_pairs(record):
     assert record["command"] == "sagvae study confidence --quick"
-    classes = len(confidence.LEVELS) - 1
+    classes = len(LEVELS) - 1
     for task in ("gmrf-er-signed, 10 nodes, 200 rows", "diffusion, 10 nodes, 200 rows"):
         found = {(row["method"], row["metric"]): row["mean"] for row in record["rows"] if row["task"] == task}
         edges = confidence._table(task, confidence.FIRST_SEED)[1].sum() / 2
@@ -44,11 +45,11 @@ def test_only_resampled_sagvae_has_intervals(record):
 def test_confidences_are_counted_between_their_levels():
     values = np.array([0.0, 0.009, 0.01, 0.5, 0.899, 0.9, 0.99, 1.0])
     found = confidence.counted(values, np.array([False, True, True, True, False, True, False, True]))
-    number = {level: place for place, level in enumerate(confidence.LEVELS)}
+    number = {level: place for place, level in enumerate(LEVELS)}
     assert (found["pairs_0"], found["right_0"], found["claimed_0"]) == (2, 1, pytest.approx(0.009))
     assert found[f"pairs_{number[0.01]}"] == found[f"right_{number[0.01]}"] == 1
     assert (found[f"pairs_{number[0.8]}"], found[f"right_{number[0.8]}"]) == (1, 0)
-    assert found[f"pairs_{number[confidence.SURE]}"] == 1
+    assert found[f"pairs_{number[SURE]}"] == 1
     last = number[1.0] - 1
     assert (found[f"pairs_{last}"], found[f"claimed_{last}"], found[f"right_{last}"]) == (2, pytest.approx(1.99), 1)
 

@@ -8,7 +8,8 @@ import pytest
 
 from dashboard import evidence_confidence as confidence
 from dashboard import figures_confidence
-from sagvae_core.studies.confidence import HALVES, LEVELS, METHODS, POSTERIOR
+from sagvae_core.studies.confidence import HALVES, METHODS, POSTERIOR
+from sagvae_core.studies.confidence_tables import LEVELS
 from sagvae_core.studies.reading import read_record
 
 
@@ -63,7 +64,7 @@ def test_a_record_of_no_sure_pair_makes_no_sentence(record):
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_figure_has_a_line_for_each_method_and_names_them_safely(record, dark):
     every = confidence.chosen(record, confidence.ALL_ROWS)
-    curves = [confidence.reliability(record, method, every) for method in confidence.methods(record)]
+    curves = [confidence.reliability(record, method, every) for method in METHODS]
     figure = figures_confidence.reliability(curves, dark)
     named = [trace.name for trace in figure.data if trace.name]
     assert sorted(named) == sorted(METHODS) and named[-1] == POSTERIOR  # ours on top

@@ -71,7 +71,7 @@ def test_everything_is_there_in_its_order(shown):
 def test_the_threshold_moves_every_part(shown):
     graphs = graphs_of("abcdefgh")
     app = shown(graphs)
-    slider = app.select_slider(key="fit_sagvae_threshold")
+    slider = app.select_slider(key="fit_sagvae_frequency_threshold")
     assert slider.options[slider.value] == "70 %, as selected"
     slider.set_value(slider.options.index("85 %")).run()
     sound(app)

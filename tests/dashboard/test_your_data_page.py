@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from reading import errors, sound, unescaped, words
 
+from sagvae_core import relation_runs
 from sagvae_core.relation_runs import RelationRun, list_relation_runs
 from sagvae_core.relation_work import fit_run
 from sagvae_core.run_status import own_process
@@ -67,7 +68,8 @@ def start(app):
     return app.button(key="fit_start")
 
 
-def test_nothing_is_there_yet(open_page):
+def test_nothing_is_there_at_all(open_page, monkeypatch, tmp_path):
+    monkeypatch.setattr(relation_runs, "shipped_folder", lambda: tmp_path)
     app = open_page("your_data")
     sound(app)
     assert app.header[0].value == "Your data"
@@ -75,7 +77,20 @@ def test_nothing_is_there_yet(open_page):
     assert not app.error
 
 
-@pytest.mark.parametrize(("source", "columns"), [("wine", 14), ("diabetes", 11)])
+@pytest.mark.parametrize(("name", "known"), [
+    ("wine", ("total phenols", "flavanoids")), ("diabetes", ("total cholesterol", "LDL"))])
+def test_at_first_there_are_finished_examples_which_stay(open_page, name, known):
+    app = open_page("your_data", fit=f"{name}-relations")
+    sound(app)
+    assert not app.error and "Finished fits of two example tables" in said(app)
+    assert app.selectbox(key="fit").options == ["Diabetes (example)", "Wine (example)"]
+    assert " · 50 resamples" in said(app)
+    assert {button.key for button in app.button if button.key} & {"fit_stop", "fit_resume", "fit_delete"} == set()
+    edges = app.dataframe[0].value
+    assert set(known) in [{first, second} for first, second in edges.iloc[:, :2].to_numpy()]
+
+
+@pytest.mark.parametrize(("source", "columns"), [("wine", 13), ("diabetes", 11)])
 def test_an_example_is_recognised_and_started(open_page, no_process, source, columns, runs_folder):
     app = open_page("your_data")
     app.button_group(key="table_source").set_value(source).run()
@@ -143,7 +158,7 @@ def test_what_was_found_is_shown_compared_and_deleted(open_page, fitted):
     app.button(key="fit_delete").click().run()
     sound(app)
     assert not fitted.folder.exists()
-    assert "No table was fitted yet." in said(app)
+    assert app.selectbox(key="fit").value.endswith("-relations")  # what is left are the examples
 
 
 def test_damaged_results_and_settings_are_sentences(open_page, fitted, cold_caches):
@@ -202,3 +217,22 @@ def test_a_fit_in_progress_says_how_far_it_is_and_is_stopped(open_page, fitted):
     sound(app)
     assert "Its process ended" in said(app)
     assert app.button(key="fit_resume").label == "Go on"
+
+
+def test_what_all_rows_say_is_shown_while_resamples_are_fitted(open_page, fitted, monkeypatch):
+    import dataclasses
+
+    whole = fitted.graph("partial_correlation")
+    first = dataclasses.replace(whole, frequency=None, lower=None, upper=None)
+    fitted.graph_path("correlation").unlink()
+    fitted.graph_path("partial_correlation").unlink()
+    fitted.write_graph("partial_correlation", first, first=True)
+    fitted.write_status(dataclasses.replace(fitted.status, state="running", step=2, **own_process()))
+    app = open_page("your_data", fit="mine")
+    sound(app)
+    assert "Partial correlation: what all rows say." in " ".join(box.value for box in app.info)
+    assert app.select_slider[0].label == "How many of the best pairs?"
+    fitted.write_graph("partial_correlation", whole)
+    app.run()
+    sound(app)
+    assert not app.info and app.select_slider[0].label == "How many resamples must choose a pair?"
