@@ -64,17 +64,22 @@ class SelfAttentionGraphDecoder(nn.Module):
             return z
         return self.expand(z).view(z.shape[0], self.config.num_nodes, self.config.latent_channels)
 
-    def prepare_graph(self, adjacency: Tensor | None, edge_weights: Tensor | None) -> tuple[Tensor | None, Tensor]:
-        """Â for the convolution (None stands for I) and the weighted neighbourhood for attention, each (N, N)."""
+    def prepare_graph(self, adjacency: Tensor | None,
+                      edge_weights: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """Â for the convolution (None stands for I) and the weighted neighbourhood for attention, each (N, N); None
+        for a decoder without attention."""
         config = self.config
+        attends = any(layer.attention is not None for layer in self.layers)
         if adjacency is None:
             reference = self.layers[0].convolution.weight
             eye = torch.eye(config.num_nodes, dtype=reference.dtype, device=reference.device)
-            return None, eye
+            return None, eye if attends else None
         weighted = adjacency if edge_weights is None else adjacency * edge_weights
         convolved = weighted if config.weighted_convolution else adjacency
-        neighbourhood = weighted - torch.diag_embed(weighted.diagonal()) + torch.eye(
-            config.num_nodes, dtype=weighted.dtype, device=weighted.device)
+        neighbourhood = None
+        if attends:
+            neighbourhood = weighted - torch.diag_embed(weighted.diagonal()) + torch.eye(
+                config.num_nodes, dtype=weighted.dtype, device=weighted.device)
         return normalise_adjacency(convolved, config.normalisation, config.self_loops), neighbourhood
 
     def forward(self, z: Tensor, adjacency: Tensor | None, edge_weights: Tensor | None = None) -> Tensor:

@@ -177,16 +177,17 @@ class GraphEncoder(nn.Module):
         """W^e (N, N) with unit diagonal (eq. 14); None when the model has no edge weights."""
         if self.config.edge_weights == "none":
             return None
-        raw = self.bias.new_zeros(1, self.config.num_pairs)
-        if self.weight_free is not None:
-            raw = raw + self.weight_free
+        return pairs_to_matrix(self.weight_pairs(x), self.config.num_nodes, diagonal=1.0)
+
+    def weight_pairs(self, x: Tensor | None = None) -> Tensor:
+        """W^e of every pair, (P,); of a model that has edge weights."""
+        raw = self.bias.new_zeros(self.config.num_pairs) if self.weight_free is None else self.weight_free
         if self.features is not None:
             if x is None:
                 raise ValueError("x must be given: these edge weights are amortised.")
-            raw = raw + self._bilinear(self.features(x), self.weight_bilinear).mean(0, keepdim=True)
+            raw = raw + self._bilinear(self.features(x), self.weight_bilinear).mean(0)
         # The signed form can cross zero, the positive one cannot.
-        weights = torch.exp(raw) if self.config.edge_weights == "positive" else self.config.edge_weight_init + raw
-        return pairs_to_matrix(weights[0], self.config.num_nodes, diagonal=1.0)
+        return torch.exp(raw) if self.config.edge_weights == "positive" else self.config.edge_weight_init + raw
 
     @torch.no_grad()
     def match_density(self, x: Tensor | None) -> None:

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 from .completion import NodeCompletion
 from .config import ModelConfig
 from .decoder import SelfAttentionGraphDecoder
-from .distributions import BinaryConcrete, edge_kl, matrix_to_pairs, pairs_to_matrix, sample_gaussian
+from .distributions import BinaryConcrete, edge_kl, pairs_to_matrix, sample_gaussian
 from .encoders import GraphEncoder, LatentEncoder
 from .errors import expected
 from .generative import GenerativeModel, ModelOutput
@@ -145,8 +145,8 @@ class SAGVAE(GenerativeModel):
         kept = min(decay, 1 - 1 / (1 + self.posterior_updates.item()))
         self.posterior_pairs.lerp_(edges.probs.float(), 1 - kept)
         if self.config.edge_weights != "none":
-            weights = self.graph_encoder.edge_weights(x if self.graph_encoder.amortised else None)
-            self.weight_pairs.lerp_(matrix_to_pairs(weights).float(), 1 - kept)
+            weights = self.graph_encoder.weight_pairs(x if self.graph_encoder.amortised else None)
+            self.weight_pairs.lerp_(weights.float(), 1 - kept)
         self.posterior_updates += 1
 
     @torch.no_grad()
@@ -162,7 +162,7 @@ class SAGVAE(GenerativeModel):
         for x in batches:
             total = total + self.graph_encoder(x).probs * len(x)
             if self.config.edge_weights != "none":
-                weights = weights + matrix_to_pairs(self.graph_encoder.edge_weights(x)) * len(x)
+                weights = weights + self.graph_encoder.weight_pairs(x) * len(x)
             rows += len(x)
         self.posterior_pairs.copy_(total / rows)
         if self.config.edge_weights != "none":

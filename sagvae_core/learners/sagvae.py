@@ -124,16 +124,17 @@ class SAGVAERelations(RelationLearner):
     def _compared(self, x: np.ndarray, ranks: np.ndarray) -> tuple[dict[str, Any], dict[str, float]]:
         """The variants, fitted, and their criterion; of a wide table without those that a quick look rules out.
 
-        Those of others are fitted side by side where a ``joblib.parallel_config`` says so.
+        Of others the nonlinear one, which takes longest, is fitted beside the other two where a
+        ``joblib.parallel_config`` says so; they do not wait until its process has started.
         """
         if ranks.shape[1] > WIDE and ranks.shape[2] == 1:
             fits = self._promising(x, ranks)
         else:
             from joblib import Parallel, delayed
 
-            slowest_first = ("nonlinear", "smoothing", "linear")
-            found = Parallel()(delayed(self._fitted)(variant, x, ranks) for variant in slowest_first)
-            fits = dict(zip(slowest_first, found))
+            beside = Parallel(return_as="generator")([delayed(self._fitted)("nonlinear", x, ranks)])
+            fits = {variant: self._fitted(variant, x, ranks) for variant in ("linear", "smoothing")}
+            fits["nonlinear"], = beside
         linear, criterion = fits["linear"], {"linear": 0.0}
         if "nonlinear" in fits:
             nonlinear = fits["nonlinear"]

@@ -80,7 +80,7 @@ def test_the_web_page_and_the_svg_need_nobody(new_page, browser, tmp_path):
 
 
 @pytest.mark.parametrize("width", [1440, 420])
-@pytest.mark.parametrize("path", ["relations", "evidence"])
+@pytest.mark.parametrize("path", ["", "relations", "evidence"])
 def test_the_menu_is_inside_the_window(new_page, path, width):
     page = new_page(path, width=width)
     opened(page)

@@ -46,7 +46,7 @@ def test_nothing_is_made_before_a_click(open_page, monkeypatch):
     monkeypatch.setattr(exports, "graph_bytes", made)
     monkeypatch.setattr(exports.graph_picture, "png", made)
     monkeypatch.setattr(exports.graph_picture, "svg", made)
-    for page in ("relations", "evidence"):
+    for page in ("overview", "relations", "evidence"):
         app = open_page(page)
         sound(app)
         labels = [button.proto.label for button in app.get("download_button")]
@@ -77,6 +77,18 @@ def test_relations_as_files_are_those_on_the_page(open_page, offered, name):
     assert Image.open(io.BytesIO(made["png"])).format == "PNG"
     assert made["svg"].startswith(b"<svg ")
     assert "height: 100vh" in made["html"] and "Content-Security-Policy" in made["html"]
+
+
+@pytest.mark.parametrize("name", ["karate-sagvae", "digits-sagvae"])  # with groups, and without
+def test_the_graph_of_the_overview_can_be_taken_along(open_page, offered, name):
+    sound(open_page("overview", run=name))
+    assert list(offered) == [f"{name}-threshold-0.5.{ending}" for ending in ENDINGS]
+    graph = nx.read_graphml(io.BytesIO(offered[f"{name}-threshold-0.5.graphml"]()))
+    posterior = Run(shipped_folder() / name).load_model().edge_posterior.numpy()
+    assert graph.number_of_edges() == np.triu(posterior > 0.5, 1).sum()
+    assert any("group" in data for _, data in graph.nodes(data=True)) == name.startswith("karate")
+    for ending in ENDINGS:
+        assert offered[f"{name}-threshold-0.5.{ending}"]()
 
 
 def test_the_colours_and_the_truth_of_the_page_are_in_its_pictures(open_page, offered):

@@ -80,7 +80,7 @@ def test_nothing_is_there_at_all(open_page, monkeypatch, tmp_path):
 @pytest.mark.parametrize(("name", "known"), [
     ("wine", ("total phenols", "flavanoids")), ("diabetes", ("total cholesterol", "LDL"))])
 def test_at_first_there_are_finished_examples_which_stay(open_page, name, known):
-    app = open_page("your_data", fit=f"{name}-relations")
+    app = open_page("your_data", fit=f"{name.capitalize()} (example)")
     sound(app)
     assert not app.error and "Finished fits of two example tables" in said(app)
     assert app.selectbox(key="fit").options == ["Diabetes (example)", "Wine (example)"]
