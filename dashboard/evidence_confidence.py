@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from dashboard.evidence import Record, family_and_size, tasks
 from dashboard.evidence_tables import METHOD
-from sagvae_core.studies.confidence_tables import SURE, counts, mean, methods_of, sure
+from sagvae_core.studies.confidence_tables import SURE, counts, mean, methods_of, within
 
 ALL_ROWS = "all sizes"
 _DRAWS, _BAND = 1000, 0.9  # resamples of the tasks behind a band
+_DOUBTFUL = (0.2, 0.8)  # of the levels
+_FORMS = {"Sure pairs": "{:,.0f}", "Stated": "{:.1%}", "Right": "{:.1%}", "Brier": "{:.4f}", "Selected": "{:.1f}",
+          "False": "{:.2f}", "Bound": "{:.2f}", "Intervals, edges": "{:.0%}", "Intervals, others": "{:.0%}"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +72,7 @@ def summary(record: Record, among: Collection[str]) -> pd.DataFrame:
     """A line a method: how right its sure pairs are, how many false edges it selected, how many intervals hold."""
     lines = []
     for method in methods_of(record):
-        pairs, stated, right = sure(record, method, among)
+        pairs, stated, right = within(record, method, among, SURE, 1.0)
         lines.append({METHOD: method, "Sure pairs": pairs, "Stated": stated, "Right": right} | {
             title: mean(record, method, among, metric) for title, metric in (
                 ("Brier", "brier"), ("Selected", "selected"), ("False", "false_selected"), ("Bound", "false_bound"),
@@ -80,12 +84,20 @@ def _rows(task: str) -> str:
     return task.rsplit(", ", 1)[-1]
 
 
+def styled(frame: pd.DataFrame) -> Styler:
+    """:func:`summary` as a page shows it; what was not measured is left empty."""
+    return frame.style.format({name: form for name, form in _FORMS.items() if name in frame}, na_rep="")
+
+
 def sentences(record: Record, among: Collection[str]) -> list[str]:
     """What the numbers come to, for a person who reads one confidence."""
-    frame = summary(record, among)
     said = []
-    for line in frame.to_dict("records"):
-        if line["Sure pairs"]:
-            said.append(f"{line[METHOD]}: {line['Sure pairs']:,.0f} pairs are called at least {SURE:.0%} sure, "
-                        f"{line['Right']:.1%} of them are edges.")
+    for method in methods_of(record):
+        surest = within(record, method, among, SURE, 1.0)
+        doubtful = within(record, method, among, *_DOUBTFUL)
+        if surest.pairs:
+            said.append(f"{method}: of {surest.pairs:,.0f} pairs called at least {SURE:.0%} sure, {surest.right:.1%} "
+                        "are edges" + (f"; of {doubtful.pairs:,.0f} called {_DOUBTFUL[0]:.0%} to {_DOUBTFUL[1]:.0%} "
+                                       f"sure, {doubtful.stated:.0%} on average, {doubtful.right:.0%} are."
+                                       if doubtful.pairs else "."))
     return said

@@ -9,17 +9,17 @@ from dashboard.evidence_tables import METHOD
 from dashboard.names import SENTENCE, plain
 from sagvae_core.studies.confidence_tables import methods_of
 
-_COLUMNS = {
-    "Sure pairs": ("%d", "Pairs with a confidence of at least 90 %, over all draws."),
-    "Stated": ("percent", "Mean confidence of these pairs."),
-    "Right": ("percent", "Share of these pairs that are edges of the true graph."),
-    "Brier": ("%.4f", "Mean squared error of the confidences of all pairs. Lower is better."),
-    "Selected": ("%.1f", "Edges that stability selection chose, mean over the tasks."),
-    "False": ("%.2f", "Those of them that are not in the true graph, mean over the tasks."),
-    "Bound": ("%.2f", "The bound on their expected number, mean over the tasks; one was allowed."),
-    "Intervals, edges": ("percent", "Share of the 95 % intervals of true edges that hold the mean score of fits to "
-                         "independent tables."),
-    "Intervals, others": ("percent", "The same of all other pairs.")}
+_EXPLAINED = {
+    "Sure pairs": "Pairs with a confidence of at least 90 %, over all draws.",
+    "Stated": "Mean confidence of these pairs.",
+    "Right": "Share of these pairs that are edges of the true graph.",
+    "Brier": "Mean squared error of the confidences of all pairs. Lower is better.",
+    "Selected": "Edges that stability selection chose, mean over the tasks.",
+    "False": "Those of them that are not in the true graph, mean over the tasks.",
+    "Bound": "The bound on their expected number, mean over the tasks; one was allowed.",
+    "Intervals, edges": "Share of the 95 % intervals of true edges that hold the mean score of fits to independent "
+                        "tables.",
+    "Intervals, others": "The same of all other pairs."}
 
 
 def show(record: Record) -> None:
@@ -46,9 +46,8 @@ def show(record: Record) -> None:
         for sentence in confidence.sentences(record, among):
             st.markdown(f"- {plain(sentence, SENTENCE)}")
     frame = confidence.summary(record, among)
-    st.dataframe(frame, hide_index=True, height="content", key="table_confidence", column_config={
+    st.dataframe(confidence.styled(frame), hide_index=True, height="content", key="table_confidence", column_config={
         METHOD: st.column_config.TextColumn(pinned=True, width=264)} | {
-        name: st.column_config.NumberColumn(format=form, help=words) for name, (form, words) in _COLUMNS.items()
-        if name in frame})
+        name: st.column_config.Column(alignment="right", help=_EXPLAINED[name]) for name in frame.columns[1:]})
     st.caption(f"{len(among)} {'task' if len(among) == 1 else 'tasks'}"
                + (", all sizes" if size == ALL_SIZES else "") + ", every one with a known graph and fresh draws.")

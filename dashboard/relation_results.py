@@ -158,7 +158,7 @@ def _matrix(graph: RelationGraph, order: np.ndarray, key: str) -> None:
     if kind == SCORE:
         figure = figures.score_heatmap(graph.scores, order, graph.names, dark)
     else:
-        bar, unit = {FREQUENCY: ("how often chosen", "of the resamples"), POSTERIOR: ("how sure", "sure")}[kind]
+        bar, unit = {FREQUENCY: ("chosen", "of the resamples"), POSTERIOR: ("sure", "sure")}[kind]
         values = np.nan_to_num(np.asarray(matrices[kind], dtype=float))
         figure = figures.adjacency_heatmap(values, order, graph.names, dark, bar=bar, unit=unit)
     st.plotly_chart(figure, key=f"{key}_matrix", config={"displayModeBar": False}, alt=f"Matrix of all pairs: {kind}")

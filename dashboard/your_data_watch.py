@@ -50,9 +50,10 @@ def _where(run: RelationRun, settings: RelationSettings, state_before: str,
         status = run.status
         if status.state != state_before or _done(run, settings) != done_before:
             st.rerun()  # begun, ended, or one more method is done
-        columns = st.columns([4, 1.25, 1.25], vertical_alignment="center")
+        mine = not is_shipped(run)
+        columns = st.columns([4, 1.25, 1.25], vertical_alignment="center") if mine else [st.container()]
         columns[0].markdown(f"**{plain(run.name)}** {badge(status)} {plain(_about(settings), SENTENCE)}")
-        if not is_shipped(run):
+        if mine:
             _buttons(columns[1:], run, status)
         if status.state == "running":
             st.progress(min(1.0, status.step / max(1, status.total_steps)), _progress(run, settings, status))

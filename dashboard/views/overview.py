@@ -1,4 +1,4 @@
-"""Overview: what this is in one screen, the current model at a glance, three doors."""
+"""Overview: what this is in one screen, the current model at a glance, four doors."""
 
 import streamlit as st
 
@@ -10,8 +10,10 @@ from sagvae_core.presets import MODELS
 
 DARK = parts.is_dark()
 DOORS = (
-    ("views/relations.py", ":material/hub:", "See what belongs together",
+    ("views/relations.py", ":material/hub:", "See relations",
      "The learned graph as a heatmap and as a network, with a threshold to move and a known truth to check it by."),
+    ("views/your_data.py", ":material/table_chart:", "Bring a table",
+     "Which columns belong together, and how sure is each relation? Upload a CSV, or look at a finished example."),
     ("views/robustness.py", ":material/shield:", "Spoil an image",
      "Add noise or cover a block, and watch models with and without a graph repair it side by side."),
     ("views/train.py", ":material/model_training:", "Train your own",
@@ -84,7 +86,7 @@ with right, parts.guard():
     st.subheader("Images, repaired", anchor=False)
     repair_panel()
 
-for column, (page, icon, title, sentence) in zip(st.columns(3), DOORS, strict=True):
+for column, (page, icon, title, sentence) in zip(st.columns(4), DOORS, strict=True):
     with column.container(border=True, height="stretch"):
         st.page_link(page, label=f"**{title}**", icon=icon)
         st.caption(sentence)

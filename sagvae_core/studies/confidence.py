@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import clone
 
 from ..data import load_dataset
 from ..data.synthetic import TASKS, make_task
@@ -138,7 +137,8 @@ def _mean_scores(task: str, seed: int, tables: int) -> np.ndarray:
     """Scores of every pair (N, N), mean over fits to independent tables: the rows after those of the draw itself."""
     name, nodes, rows = _parts(task)
     longer = make_task(name, nodes, rows * (1 + tables), seed).x
-    fits = [clone(_chosen(task, seed)).set_params(seed=seed + number).fit(longer[rows * number: rows * (number + 1)])
+    settled = _chosen(task, seed).get_params()
+    fits = [SAGVAERelations(**settled | {"seed": seed + number}).fit(longer[rows * number: rows * (number + 1)])
             for number in range(1, 1 + tables)]
     return np.mean([fit.scores_ for fit in fits], axis=0)
 

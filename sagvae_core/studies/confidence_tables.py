@@ -13,8 +13,8 @@ SURE = 0.9
 """From here on a pair is called sure; one of ``LEVELS``."""
 
 
-class Sure(NamedTuple):
-    """The pairs with a confidence of at least ``SURE``: how many, their mean confidence, and the share of edges."""
+class Stated(NamedTuple):
+    """Pairs with a confidence in some range: how many, their mean confidence, and the share of edges."""
 
     pairs: float
     stated: float | None
@@ -47,11 +47,16 @@ def counts(record: dict[str, Any], method: str, tasks: Collection[str], name: st
     return found
 
 
-def sure(record: dict[str, Any], method: str, tasks: Collection[str]) -> Sure:
-    """How right the pairs are that a method is sure of, over all draws of some tasks."""
-    pairs, claimed, right = (float(counts(record, method, tasks, name)[:, LEVELS.index(SURE):].sum())
+def within(record: dict[str, Any], method: str, tasks: Collection[str], low: float, high: float) -> Stated:
+    """How right a method's confidences from ``low`` to ``high`` are, over all draws of some tasks.
+
+    Args:
+        low, high: of ``LEVELS``; the lower one belongs to the range, the higher one only if it is 1.
+    """
+    classes = slice(LEVELS.index(low), LEVELS.index(high))
+    pairs, claimed, right = (float(counts(record, method, tasks, name)[:, classes].sum())
                              for name in ("pairs", "claimed", "right"))
-    return Sure(pairs, claimed / pairs, right / pairs) if pairs else Sure(0.0, None, None)
+    return Stated(pairs, claimed / pairs, right / pairs) if pairs else Stated(0.0, None, None)
 
 
 def mean(record: dict[str, Any], method: str, tasks: Collection[str], metric: str) -> float | None:
@@ -72,7 +77,7 @@ def confidence_text(record: dict[str, Any]) -> str:
     for method in methods_of(record):
         for size in dict.fromkeys(task.rsplit(", ", 1)[-1] for task in every):
             tasks = [task for task in every if task.endswith(f", {size}")]
-            found = sure(record, method, tasks)
+            found = within(record, method, tasks, SURE, 1.0)
             means = [mean(record, method, tasks, metric) for metric in (
                 "brier", "selected", "false_selected", "false_bound", "coverage_edges", "coverage_others")]
             forms = ("{:.3f}", "{:.1f}", "{:.2f}", "{:.2f}", "{:.0%}", "{:.0%}")

@@ -52,13 +52,16 @@ def test_the_summary_is_over_the_sure_pairs(record):
     assert frame.loc[POSTERIOR, "Sure pairs"] == curve.pairs[sure].sum()
     assert frame.loc[POSTERIOR, "Right"] == pytest.approx(
         (curve.right * curve.pairs)[sure].sum() / curve.pairs[sure].sum())
+    assert "nan" not in confidence.styled(frame.reset_index()).to_html()
     assert np.isnan(frame.loc[POSTERIOR, "Selected"]) and frame.loc[HALVES, "Selected"] == 20
 
 
 def test_a_record_of_no_sure_pair_makes_no_sentence(record):
     short = record | {"rows": [row for row in record["rows"] if row["metric"].endswith("_0")]}
     assert confidence.sentences(short, confidence.chosen(short, "200 rows")) == []
-    assert len(confidence.sentences(record, confidence.chosen(record, "200 rows"))) == len(METHODS)
+    said = confidence.sentences(record, confidence.chosen(record, "200 rows"))
+    assert len(said) == len(METHODS)
+    assert said[0].startswith(f"{POSTERIOR}: of ") and " called 20% to 80% sure, " in said[0]
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -49,7 +49,7 @@ def test_the_study_of_confidences_renders(open_page, studies, theme):
     posterior = lines.loc["SAG-VAE, posterior"]
     assert posterior["Right"] == pytest.approx(posterior["Stated"], abs=0.02)  # as it was made
     assert lines.loc["SAG-VAE, share of halves", "Right"] > posterior["Right"]
-    assert "SAG-VAE, posterior: " in unescaped(words(app)) and "at least 90% sure" in unescaped(words(app))
+    assert "SAG-VAE, posterior: " in unescaped(words(app)) and "at least 90% sure, " in unescaped(words(app))
     app.multiselect[0].set_value(["karate"]).run()
     sound(app)
     assert "Intervals, edges" not in frame(app)

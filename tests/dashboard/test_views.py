@@ -64,12 +64,12 @@ def test_page_renders(open_page, page, theme):
         assert app.header[0].value == HEADINGS[page]
 
 
-def test_overview_is_never_empty_and_has_three_doors(open_page):
+def test_overview_is_never_empty_and_has_four_doors(open_page):
     app = open_page("overview")
     assert app.get("plotly_chart")
     assert metric(app, "F1") > 0.5
     assert all(len(pictures) >= 5 for _, pictures in picture_rows(app))
-    assert len({door.proto.page for door in app.get("page_link")}) == 3
+    assert len({door.proto.page for door in app.get("page_link")}) == 4
 
 
 @pytest.mark.parametrize("name", shipped(has_graph))
