@@ -60,11 +60,12 @@ def show(graphs: Mapping[str, RelationGraph], key: str, titles: Mapping[str, str
         raise expected("the known graph", f"one of the table's {len(first.names):,} columns", f"{len(known):,}",
                        "Read it again with the names of this table.")
     named = numbers.titled(graphs, titles)
-    st.markdown(plain(numbers.summary(first, named[next(iter(graphs))]), SENTENCE))
+    said = st.container()  # of the method and the threshold that are chosen below
     positions, order, groups = _shared(numbers.pull(list(graphs.values())))
     method, by, place = _controls(graphs, named, key)
     graph = graphs[method]
     edges = by.edges(graph, place)
+    said.markdown(plain(numbers.summary(_as_cut(graph, by, place), named[method]), SENTENCE))
     left, right = st.columns(2, gap="large")
     with left:
         _network(graph, by, place, positions, groups, named[method], f"{key}_{method}")

@@ -119,6 +119,7 @@ def _fit_form(source: str, table: Table | None) -> None:
         run = RelationRun.create(runs_folder(), _run_name(source), table, one_line(source), ordered, resamples)
         jobs.resume(run)
         st.session_state[state.FIT_NEXT] = run.name
+        st.toast(f"{plain(run.name)} has started. Where it is stands below.", icon=":material/play_arrow:")
         st.rerun()
 
 
@@ -126,7 +127,8 @@ def _cost(table: Table | None, methods: int, resamples: int) -> str:
     if table is None or not methods:
         return "Choose a method." if table is not None else "Change the kind that a column cannot have."
     gaps = table.rows - int(table.complete.sum())
-    said = f"{len(table.names):,} columns, {methods * (1 + resamples):,} fits, in a process of its own."
+    fits = methods * (1 + resamples)
+    said = f"{len(table.names):,} columns, {fits:,} {'fit' if fits == 1 else 'fits'}, in a process of its own."
     return said + (f" {gaps:,} rows have gaps: SAG-VAE learns from what is there, the others drop them."
                    if gaps else "")
 

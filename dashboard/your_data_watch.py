@@ -148,5 +148,10 @@ def _known(run: RelationRun, settings: RelationSettings) -> np.ndarray | None:
         file = st.file_uploader(
             "An edge list or a square matrix of 0 and 1 as CSV, or GraphML, with the names of these columns",
             ["csv", "tsv", "txt", "graphml", "xml"], key=f"known_{run.name}", max_upload_size=_KNOWN)
-        return None if file is None else read_known_graph(file.getvalue(), file.name, tuple(settings.kinds))
+        if file is None:
+            return None
+        known = read_known_graph(file.getvalue(), file.name, tuple(settings.kinds))
+        count = int(np.triu(known, 1).sum())
+        st.caption(f"{count:,} {'edge' if count == 1 else 'edges'} read. See “Against the known graph” below.")
+        return known
     return None

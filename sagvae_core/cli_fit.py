@@ -20,7 +20,7 @@ from .relation_fits import METHODS, fit_relations
 from .relation_runs import MOST_RESAMPLES, RelationRun, find_relation_run
 from .relation_work import fit_run
 from .run_status import Status
-from .runs import find_run, runs_folder
+from .runs import find_run, is_shipped, runs_folder, shipped_folder
 from .tables.examples import EXAMPLES
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ _ALL = "all"
 @click.option("--jobs", type=int, help="Halves that are fitted at once; -1: one on each core.")
 @click.option("--run", "name", help="Keep the fit in a run folder of this name, which the dashboard shows.")
 @click.option("--runs-dir", type=click.Path(path_type=Path), help="Folder of runs. Default: $SAGVAE_RUNS or ./runs.")
-@click.option("--resume", metavar="NAME", help="Go on with a run that has ended early; of the other options only "
-              "--out, --jobs, --now and --quiet count.")
+@click.option("--resume", metavar="NAME", help="Go on with a run that has ended early, or write what a finished one "
+              "found; only --out, --jobs, --now and --quiet count beside it, and no FILE.")
 @click.option("--now", is_flag=True, help="With --run: do not wait for other runs on the CPU.")
 @click.option("--quiet", is_flag=True, help="No progress bar, and no tables.")
 def fit(file: Path | None, example: str | None, methods: tuple[str, ...], resamples: int, out: Path | None,
@@ -67,8 +67,11 @@ def fit(file: Path | None, example: str | None, methods: tuple[str, ...], resamp
     """
     root = runs_dir or runs_folder()
     if resume is not None:
-        run = find_relation_run(resume, root) or _no_run(resume, root)
-        graphs = _fit_run(run, jobs, now, quiet)
+        if file is not None or example is not None:
+            raise expected("FILE", "none beside --resume, which takes the run's own table", repr(str(file or example)),
+                           "Leave it out, or fit it anew with --run NAME.")
+        run = find_relation_run(resume, root, shipped_folder()) or _no_run(resume, root)
+        graphs = _graphs(run) if is_shipped(run) else _fit_run(run, jobs, now, quiet)
     else:
         if (file is None) == (example is None):
             raise expected("FILE", "a table to fit, or --example", "none" if file is None else "both",
@@ -163,13 +166,17 @@ def _fit_run(run: RelationRun, jobs: int | None, now: bool, quiet: bool) -> dict
             status = fit_run(run, jobs, show, wait, not now)
         except KeyboardInterrupt:
             status = run.status
-    settings = run.settings
     if status.note:
         click.echo(status.note, err=True)
     if status.state != "finished":
         click.echo(f"{status.state.capitalize()}. Go on with `sagvae fit --resume {run.name}`.", err=True)
     click.echo(str(run.folder), err=True)
-    return {method: run.graph(method) for method in settings.methods if run.has_graph(method)}
+    return _graphs(run)
+
+
+def _graphs(run: RelationRun) -> dict[str, RelationGraph]:
+    """What the methods that are done have found."""
+    return {method: run.graph(method) for method in run.settings.methods if run.has_graph(method)}
 
 
 def _bar(quiet: bool, total: int) -> tqdm:

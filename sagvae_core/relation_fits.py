@@ -130,10 +130,14 @@ def selection(stable: StableRelations) -> str:
         if stable.edge_posterior_ is not None:
             return "Edges are the pairs that are more likely related than not."
         return f"Edges are the pairs whose score is above the method's own threshold, {stable.threshold_:.3g}."
-    bound = stable.expected_false_
-    return (f"Edges are the pairs that at least {stable.threshold_:.0%} of {stable.resamples} random halves of the "
-            f"rows chose; by the bound of Shah and Samworth at most {bound:.2g} of them "
-            f"{'is' if bound <= 1 else 'are'} expected to be false.")
+    bound, halves = stable.expected_false_, f"{stable.resamples} random halves of the rows"
+    chose = f"all {halves}" if stable.threshold_ >= 1 else f"at least {stable.threshold_:.0%} of {halves}"
+    said = f"Edges are the pairs that {chose} chose; "
+    if bound >= np.triu(stable.edges_, 1).sum():
+        return said + ("a half chooses so many pairs that the bound of Shah and Samworth says nothing of how many are "
+                       "false.")
+    return said + ("by the bound of Shah and Samworth the expected number of false ones among them is at most "
+                   f"{bound:.2g}.")
 
 
 def predictability(values: np.ndarray, selected: np.ndarray) -> list[float | None]:

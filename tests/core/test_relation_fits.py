@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from sagvae_core.cli import cli
 from sagvae_core.errors import SagvaeError
-from sagvae_core.relation_fits import METHODS, fit_relations, predictability
+from sagvae_core.relation_fits import METHODS, fit_relations, predictability, selection
 from sagvae_core.relation_runs import RelationRun
 from sagvae_core.tables import recognise
 
@@ -70,7 +71,7 @@ def test_a_graph_says_how_it_came_to_be(wine):
     about = graph.graph_attributes
     assert (about["method"], about["rows"], about["columns"], about["resamples"], about["seed"], about["missing"]) == (
         "Correlation", 178, 14, 10, 3, "complete")
-    assert "of 10 random halves of the rows chose" in about["selection"]
+    assert "10 random halves of the rows chose" in about["selection"]
     assert about["expected_false"] > 0
     assert graph.node_attributes["kind"] == table.kinds
     assert graph.frequency.shape == graph.lower.shape == graph.upper.shape == (14, 14)
@@ -198,3 +199,24 @@ def test_every_method_has_a_learner():
     from sagvae_core.learners import BASELINES
 
     assert set(METHODS) - {"sagvae"} <= set(BASELINES)
+
+
+@pytest.mark.parametrize(("threshold", "bound", "words"), [
+    (0.72, 0.97, "at least 72% of 50 random halves of the rows chose; by the bound of Shah and Samworth the expected "
+                 "number of false ones among them is at most 0.97."),
+    (1.0, 2.26, "all 50 random halves of the rows chose; by the bound"),
+    (1.0, 55.2, "all 50 random halves of the rows chose; a half chooses so many pairs that the bound of Shah and "
+                "Samworth says nothing of how many are false.")])
+def test_a_selection_by_halves_says_what_its_bound_is_worth(threshold, bound, words):
+    found = SimpleNamespace(frequency_=np.ones((5, 5)), resamples=50, threshold_=threshold, expected_false_=bound,
+                            edges_=np.triu(np.ones((5, 5), dtype=bool), 1))
+    assert words in selection(found)
+
+
+def test_a_shipped_fit_is_written_to_a_file_and_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGVAE_RUNS", str(tmp_path))
+    out = tmp_path / "wine.csv"
+    assert call("fit", "--resume", "wine-relations", "--out", out, "--quiet").exit_code == 0
+    assert {path.name for path in tmp_path.glob("wine-*.csv")} == {f"wine-{method}.csv" for method in METHODS}
+    assert "which is shipped with the package" in refused("runs", "delete", "wine-relations", "--yes")
+    assert "FILE must be none beside --resume" in refused("fit", "--example", "wine", "--resume", "wine-relations")
