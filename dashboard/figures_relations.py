@@ -52,6 +52,19 @@ def thin_names(figure: go.Figure, positions: np.ndarray, names: Sequence[str], d
         if trace.mode == "markers+text" and trace.textposition != "middle center":
             trace.text = [text if written[node] else "" for text, node in zip(trace.text, trace.customdata)]
             trace.textfont.shadow = ", ".join(f"0px 0px {blur}px {page}" for blur in (1, 2, 2, 3, 4))
+            figure.update_xaxes(range=_wide_enough(figure.layout.xaxis.range, np.asarray(positions)[written, 0], [
+                _LETTER * len(one_line(name, BESIDE)) for name, shown in zip(names, written) if shown]))
+
+
+def _wide_enough(span: Sequence[float], middles: np.ndarray, widths: Sequence[float]) -> tuple[float, float]:
+    """A range of the horizontal axis in which names of these widths, in pixels, are not cut off in half a page."""
+    start, end = low, high = [float(place) for place in span]
+    half = np.minimum(np.array(widths), _WIDTH / 2) / 2
+    for _ in range(4):  # a wider range has wider letters
+        unit = (high - low) / _WIDTH
+        low = min([start, *(middles - half * unit)])
+        high = max([end, *(middles + half * unit)])
+    return low, high
 
 
 def readable(positions: np.ndarray, names: Sequence[str], degrees: np.ndarray, size: tuple[int, int]) -> np.ndarray:

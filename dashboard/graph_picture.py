@@ -24,6 +24,7 @@ _FEW = 60  # nodes up to which every name is written, as on the page
 _SHARP, _SMOOTH = 2, 2  # the PNG has twice the SVG's pixels, each the mean of 2 x 2
 _DASHES = {"solid": (), "dot": (2, 5), "dash": (9, 5)}
 # The first that this machine has: Pillow's own knows few letters beyond English ones.
+_LETTER = 0.62  # of a font's size that a letter is wide
 _FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "LiberationSans-Regular.ttf", "Helvetica.ttc")
 
 
@@ -158,8 +159,14 @@ def _nodes(drawn: Drawn, names: list[str], places: np.ndarray) -> list[_Dot | _T
         return dots
     if inside:
         return dots + [_Text(dot.x, dot.y, name, _SMALL, palette.ink_on(dot.color)) for dot, name in zip(dots, names)]
-    return dots + [_Text(dot.x, dot.y - radius - _FONT * 0.65, one_line(name, BESIDE), _FONT, palette.ink(), halo=True)
-                   for dot, name in zip(dots, names)]
+    return dots + [_Text(_inside(dot.x, text), dot.y - radius - _FONT * 0.65, text, _FONT, palette.ink(), halo=True)
+                   for dot, text in zip(dots, (one_line(name, BESIDE) for name in names))]
+
+
+def _inside(middle: float, text: str) -> float:
+    """Where the middle of a name has to be so that it is not cut off at the picture's edge."""
+    half = _LETTER * _FONT * len(text) / 2 + 4
+    return float(np.clip(middle, half, _WIDTH - half)) if 2 * half < _WIDTH else _WIDTH / 2
 
 
 def _legend(drawn: Drawn, said: tuple[list[str], str], top: int) -> tuple[list[_Line | _Dot | _Text], int]:
@@ -175,7 +182,7 @@ def _legend(drawn: Drawn, said: tuple[list[str], str], top: int) -> tuple[list[_
     left, middle = float(_MARGIN), top + _ROW / 2
     for text, color, dashes in items:
         before = 34 if dashes is not None else 16 if color else 0
-        width = before + 0.62 * _SMALL * len(text) + 26
+        width = before + _LETTER * _SMALL * len(text) + 26
         if left > _MARGIN and left + width > _WIDTH - _MARGIN:
             left, middle = float(_MARGIN), middle + _ROW
         if dashes is not None:

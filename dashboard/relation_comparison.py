@@ -76,7 +76,8 @@ def recovered(graphs: Mapping[str, RelationGraph], named: Mapping[str, str], met
                         max(number - 1, 0)) for number, (other, one) in enumerate(found.items())]
         st.plotly_chart(figures_evidence.precision_recall(curves, (), named[method], dark, 480), key=f"{key}_pr",
                         config=_PLAIN, alt="Precision-recall curves of all methods")
-        st.caption("Every threshold of the scores; a ring is where a method's edges lie.")
+        st.caption("Every threshold of the scores; a ring is where a method's edges lie. Those selected by how "
+                   "many resamples chose them need not lie on the curve.")
     with right:
         graph = graphs[method]
         figure = figures.network_figure(numbers.as_drawn(graph, edges), 0.5, positions, graph.names,

@@ -25,7 +25,8 @@ _THRESHOLD = {FREQUENCY: ("How many resamples must choose a pair?", "Share of th
                       "are ranked by their score.")}
 _AXES = {FREQUENCY: "chosen by at least this share of the resamples", POSTERIOR: "at least this sure",
          SCORE: "score of at least"}
-_COLUMNS = {"Score": ("%.4f", "What the method ranks pairs by; higher is surer."),
+_COLUMNS = {"Score": ("%.4f", "What the method ranks pairs by; higher is surer. Of SAG-VAE the log-odds of an edge in "
+                      "nats, above 0 where it is more likely than not; of all others a size without a sign."),
             "Posterior": ("percent", "The model's probability of an edge."),
             "Frequency": ("percent", "Share of the resamples that chose the pair."),
             "Lower": ("%.4f", "Lower end of the score's 95 % interval over resamples."),
@@ -68,7 +69,7 @@ def show(graphs: Mapping[str, RelationGraph], key: str, titles: Mapping[str, str
     said.markdown(plain(numbers.summary(_as_cut(graph, by, place), named[method]), SENTENCE))
     left, right = st.columns(2, gap="large")
     with left:
-        _network(graph, by, place, positions, groups, named[method], f"{key}_{method}")
+        _network(graph, by, place, positions, groups, f"{key}-{named[method]}", f"{key}_{method}")
     with right:
         _matrix(graph, order, key)
     _table(graph, edges, key)
@@ -115,15 +116,15 @@ def _controls(graphs: Mapping[str, RelationGraph], named: Mapping[str, str], key
     return method, by, place
 
 
-def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, groups: np.ndarray, title: str,
+def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, groups: np.ndarray, file: str,
              key: str) -> None:
-    """The node-link graph and its files."""
+    """The node-link graph and its files, whose names begin with ``file``."""
     edges = by.edges(graph, place)
     steady = None if graph.frequency is None else np.nan_to_num(np.asarray(graph.frequency, dtype=float))
     named = [f"community {group + 1}" for group in range(int(groups.max(initial=-1)) + 1)]
     drawn = Drawn(numbers.as_drawn(graph, edges), 0.5, positions, graph.names, groups, named, steadiness=steady)
     with exports.heading("Graph"):
-        exports.menu(lambda: _as_cut(graph, by, place), drawn, f"{title}-{by.labels[place]}",
+        exports.menu(lambda: _as_cut(graph, by, place), drawn, f"{file}-{by.labels[place]}",
                      f"The edges: {one_line(by.labels[place])}", key, are_ranks=True)
     figure = figures_relations.graph(drawn, partial(numbers.edge_words, graph), parts.is_dark())
     st.plotly_chart(figure, key=f"{key}_graph", config={"displayModeBar": False},

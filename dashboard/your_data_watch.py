@@ -27,7 +27,7 @@ def watch(run: RelationRun) -> None:
     except SagvaeError as error:
         parts.complain(error)
         if not is_shipped(run):
-            with st.popover("More", icon=":material/more_horiz:"):
+            with st.popover("Delete", icon=":material/delete:"):
                 _deletion(run)
         return
     done = _done(run, settings)
@@ -99,7 +99,7 @@ def _buttons(columns: list, run: RelationRun, status: Status) -> None:
         columns[0].button("Go on", icon=":material/play_arrow:", on_click=_resume, args=(run,), key="fit_resume",
                           width="stretch", help="Fits the methods that are not done.")
     if status.state not in ACTIVE or status.pid is None:
-        with columns[1].popover("More", icon=":material/more_horiz:", width="stretch"):
+        with columns[1].popover("Delete", icon=":material/delete:", width="stretch"):
             _deletion(run)
 
 

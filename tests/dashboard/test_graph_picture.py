@@ -112,3 +112,15 @@ def test_hostile_names_stay_text():
     written = graph_picture.svg(drawn(NAMES)).decode()
     assert not re.search(r"<(script|image|use|a|foreignObject)\b|\bhref=|\son\w+=", re.sub(r">[^<]*<", "><", written))
     assert pixels(drawn(NAMES, groups=groups, group_names=NAMES)).shape[1] == 2400
+
+
+def test_no_name_is_cut_off_at_the_picture_s_edge():
+    called = ("proanthocyanins of the west", "nonflavanoid phenols", "ash", "x" * 900)
+    placed = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.1], [0.5, -0.1]])
+    names_shown = [(float(attributes["x"]), text) for tag, attributes, text in
+                   tags(drawn(called, positions=placed)) if tag == "text"]
+    for middle, text in names_shown:
+        half = 0.62 * 15 * len(text) / 2
+        assert half <= middle <= 1200 - half, text
+    left = np.flatnonzero((pixels(drawn(called, positions=placed)) != PAGE).any(axis=(0, 2)))[0]
+    assert left > 0

@@ -9,6 +9,7 @@ import pytest
 from dashboard import figures, figures_relations, graph_picture, network, relation_nodes
 from dashboard import relation_numbers as numbers
 from dashboard.edges import steady_bands
+from dashboard.names import BESIDE, one_line
 from sagvae_core.graph_files import RelationGraph
 
 
@@ -180,3 +181,17 @@ def test_steady_edges_are_opaque_in_every_drawing():
     assert network.pyvis_html(**vars(drawn)).count('"opacity":0.95') == 2
     lines = [trace for trace in figures.network_figure(**vars(drawn)).data if trace.mode == "lines"]
     assert sorted((trace.opacity, len(trace.x) // 3) for trace in lines) == [(0.4, 1), (0.95, 2)]
+
+
+def test_names_at_the_sides_of_the_figure_have_room():
+    called = ("proanthocyanins of the west", "b", "nonflavanoid phenols", "d")
+    placed = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.5, -0.5]])
+    drawn = graph_picture.Drawn(numbers.as_drawn(PLAIN, PLAIN.selected), 0.5, placed, called)
+    low, high = figures_relations.graph(drawn, lambda first, second: "").layout.xaxis.range
+    pixels_a_unit = 460 / (high - low)
+    for (x, _), name in zip(placed, called):
+        half = 3.2 * len(one_line(name, BESIDE)) - 1
+        assert (x - low) * pixels_a_unit >= half and (high - x) * pixels_a_unit >= half
+    short = graph_picture.Drawn(drawn.probabilities, 0.5, placed, ("a", "b", "c", "d"))
+    narrow = figures_relations.graph(short, lambda first, second: "").layout.xaxis.range
+    assert low < narrow[0] and high > narrow[1]
