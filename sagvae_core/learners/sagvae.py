@@ -10,31 +10,33 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 
 from ..config import ModelConfig
+from ..config_data import one_of
 from ..errors import SagvaeError, expected
-from .base import NormalScores, RelationLearner, centred, normal_scores, spread, stacked
-from .densities import covariance_selection, gaussian_density, predictive_density, second_moments
-from .filters import filter_density
+from .base import NormalScores, RelationLearner, centred, normal_scores, spread
+from .choice import SmoothingCriterion, check_margins, simplest
+from .densities import predictive_density
+from .prior import estimated_prior, log_odds
 from .rows import Rows
 from .screening import WIDE, curved_gain
 from .variants import (
+    PRIOR,
     PRIOR_LOG_ODDS,
     RELATIONS,
     Neighbours,
     Smoothing,
     Training,
     features_of,
-    price,
-    strongest_pairs,
 )
 
 VARIANTS = ("linear", "nonlinear", "smoothing")
+PRIORS = ("fixed", "estimated")
 _FUNCTIONS = 3  # along each edge, of "nonlinear"
 
 
@@ -62,6 +64,9 @@ class SAGVAERelations(RelationLearner):
         margins: nats a value by which "nonlinear", and "smoothing", must describe the rows better than "linear" to be
             chosen; "smoothing" first, which has no more parameters. "nonlinear" has many functions to choose from, and
             needs a wider margin.
+        prior: what share of the pairs is taken for edges before any row is seen. "fixed": 3 %. "estimated": the share
+            that makes the rows most probable (:mod:`.prior`). It moves all log-odds alike, so that pairs rank as
+            before, and more or fewer of them are edges.
         settings: changes to the :class:`~sagvae_core.ModelConfig` of "linear" and "nonlinear", for experiments, such as
             ``{"normalisation": "symmetric"}``.
         seed: of weights, batches and noise.
@@ -70,6 +75,7 @@ class SAGVAERelations(RelationLearner):
     Attributes:
         scores_: (N, N) log-odds of every edge in nats. threshold_: 0, or what leaves the known density.
         edge_posterior_: (N, N) sigmoid of it: the probability of every edge.
+        prior_: the share that was taken.
         variant_: the chosen one. criterion_: nats a value of each variant over "linear".
         variant_scores_: the scores of every variant that was fitted. model_: the chosen :class:`SAGVAE`.
             :meth:`read_as` gives the same fit's other kind of edge.
@@ -82,8 +88,9 @@ class SAGVAERelations(RelationLearner):
     def __init__(self, density: float | None = None, standardise: bool = True, variant: str = "auto",
                  relation: str = "conditional", steps: int = 1200, early_stopping: bool = True,
                  margins: tuple[float, float] = (0.05, 0.005), settings: dict[str, Any] | None = None, seed: int = 0,
-                 device: str = "cpu", missing: str = "error") -> None:
+                 device: str = "cpu", missing: str = "error", prior: str = "fixed") -> None:
         super().__init__(density, standardise, missing)
+        self.prior = prior
         self.variant, self.relation, self.steps, self.early_stopping = variant, relation, steps, early_stopping
         self.margins, self.settings, self.seed, self.device = margins, settings, seed, device
 
@@ -108,14 +115,15 @@ class SAGVAERelations(RelationLearner):
         _check_relation(self.relation)
         if not isinstance(self.steps, Integral) or self.steps < 1:
             raise expected("steps", "a whole number of at least 1", repr(self.steps))
-        _check_margins(self.margins)
+        check_margins(self.margins)
+        one_of("prior", self.prior, PRIORS)
         _check_settings(self.settings)
         ranks = normal_scores(x)
         fits = {self.variant: self._fitted(self.variant, x, ranks)} if self.variant != "auto" else {}
         self.criterion_ = {}
         if self.variant == "auto":
             fits, self.criterion_ = self._compared(x, ranks)
-        self.variant_ = _simplest(self.criterion_, self.margins) if self.variant == "auto" else self.variant
+        self.variant_ = simplest(self.criterion_, self.margins) if self.variant == "auto" else self.variant
         self.model_ = fits[self.variant_].model
         self.steps_ = {variant: fit.steps for variant, fit in fits.items()}
         self._readings = {variant: fit.readings for variant, fit in fits.items() if fit.readings}
@@ -185,61 +193,18 @@ class SAGVAERelations(RelationLearner):
 
     def _read(self, relation: str) -> tuple[np.ndarray, float]:
         scores = {variant: readings[relation] for variant, readings in self._readings.items()}
+        priors = dict.fromkeys(scores, PRIOR)
+        if self.prior == "estimated":
+            priors = {variant: estimated_prior(values, PRIOR) for variant, values in scores.items()}
+            scores = {variant: values + log_odds(priors[variant]) - PRIOR_LOG_ODDS
+                      for variant, values in scores.items()}
+        self.prior_ = priors[self.variant_]
         self.variant_scores_ = {variant: self._rows.spread_out(values, min(values.min(), 0.0))
                                 for variant, values in scores.items()}
         posterior = 1 / (1 + np.exp(-np.clip(scores[self.variant_], -700, 700)))
         np.fill_diagonal(posterior, 0.0)
         self.edge_posterior_ = self._rows.spread_out(posterior, 0.0)
         return scores[self.variant_], 0.0
-
-
-class SmoothingCriterion:
-    """Nats a value by which a graph's filter describes rows better than the linear variant, in normal scores.
-
-    It has no neighbours to predict from: its graph implies a covariance and the linear one's a sparse precision, so the
-    densities of whole rows are compared. Twice, and the mean counts: with as many edges for both, since noise-free rows
-    are described ever better by more edges and a graph is the right kind if few of them say much; and with each one's
-    own edges at their price, since the best few edges of many are no fair picture of the many. A few rows far out could
-    decide this too, which normal scores prevent.
-
-    This is not a held-out likelihood of the graph: the graphs were learned from these very rows, and both densities are
-    fitted and compared in sample. (The regressions that compare "nonlinear" are cross-validated on them.)
-
-    Args:
-        linear: (N, N), the linear variant's scores. ranks: (M, N, C) normal scores.
-    """
-
-    def __init__(self, linear: np.ndarray, ranks: np.ndarray) -> None:
-        samples = stacked(ranks)
-        self.linear, self.moments = linear, second_moments(samples)
-        self.price = price(len(samples)) / samples.size
-        own = linear > 0
-        np.fill_diagonal(own, False)
-        self.edges, self.own = int(own.sum()) // 2, self._described(own)
-
-    def _described(self, graph: np.ndarray) -> float:
-        return gaussian_density(covariance_selection(self.moments, graph), self.moments)
-
-    def __call__(self, graph: np.ndarray) -> float:
-        edges = int(graph.sum()) // 2
-        smoothed = filter_density(self.moments, graph)
-        alike = smoothed - self._described(strongest_pairs(self.linear, edges))
-        priced = smoothed - self.own - (self.edges - edges) * self.price
-        return (alike + priced) / 2
-
-
-def _simplest(criterion: dict[str, float], margins: tuple[float, float]) -> str:
-    """"smoothing" before "nonlinear": it says as much with fewer parameters, and rows that were smoothed and hold next
-    to no noise are predicted by functions of each other too, whatever the graph."""
-    nonlinear, smoothing = margins
-    if criterion["smoothing"] > smoothing:
-        return "smoothing"
-    return "nonlinear" if criterion.get("nonlinear", 0.0) > nonlinear else "linear"
-
-
-def _check_margins(margins: Any) -> None:
-    if not isinstance(margins, Sequence) or len(margins) != 2 or not all(isinstance(each, Real) for each in margins):
-        raise expected("margins", "two numbers of nats, for 'nonlinear' and 'smoothing'", repr(margins))
 
 
 def _check_relation(relation: str) -> None:

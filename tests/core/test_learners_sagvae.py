@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score
 from sagvae_core.data.synthetic import make_task
 from sagvae_core.errors import SagvaeError
 from sagvae_core.learners import PartialCorrelation, SAGVAERelations, normal_scores
+from sagvae_core.learners.choice import simplest
 from sagvae_core.learners.densities import (
     covariance_selection,
     gaussian_density,
@@ -20,7 +21,6 @@ from sagvae_core.learners.densities import (
     second_moments,
 )
 from sagvae_core.learners.evidence import _Moments, edge_evidence
-from sagvae_core.learners.sagvae import _simplest
 from sagvae_core.learners.screening import curved_gain
 from sagvae_core.learners.variants import Training
 
@@ -97,7 +97,7 @@ def test_margins_decide_what_is_chosen(gaussian):
     (0.08, 0.03, "smoothing"),  # as on the karate club, whose rows hold no noise
 ])
 def test_the_simplest_variant_that_describes_the_rows_is_chosen(nonlinear, smoothing, chosen):
-    assert _simplest({"linear": 0.0, "nonlinear": nonlinear, "smoothing": smoothing}, (0.05, 0.005)) == chosen
+    assert simplest({"linear": 0.0, "nonlinear": nonlinear, "smoothing": smoothing}, (0.05, 0.005)) == chosen
 
 
 @pytest.mark.parametrize("margins", [0.05, (0.05,), ("a", "b")])
