@@ -132,6 +132,8 @@ def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, g
     said = ["The wider an edge, the " + ("surer the model is." if graph.posterior is not None else "higher its score.")]
     if steady is not None:
         said.append("The fainter, the fewer resamples chose it.")
+    if named:
+        said.append("Colours: communities of all methods' edges together, the same whatever is shown.")
     shown = figure.layout.meta
     if shown["total"] > shown["shown"]:
         said.append(f"The {shown['shown']:,} surest of {shown['total']:,} edges are drawn.")

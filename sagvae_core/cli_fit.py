@@ -78,6 +78,8 @@ def fit(file: Path | None, example: str | None, methods: tuple[str, ...], resamp
                            "For example: sagvae fit people.csv")
         chosen = tuple(METHODS) if _ALL in methods else tuple(dict.fromkeys(methods))
         _check(out, jobs)
+        if quiet and out is None and name is None:
+            raise expected("--quiet", "used with --out or --run", "alone", "Nothing would be kept, nor shown.")
         table = _read(file, example, kinds, quiet)
         if resamples % 2:
             resamples += 1

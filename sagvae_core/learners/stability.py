@@ -140,7 +140,8 @@ class StableRelations(BaseEstimator):
                 {"seed": derived_seed(self.seed, _STREAM, 1, number) >> 1} if seeded else {})),
             drawn(rows, chosen, "a resample")) for number, chosen in enumerate(self._draws(len(rows.x))))
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for number, scores, edges in Parallel(self.n_jobs, return_as="generator_unordered")(tasks):
+        # One at a time, so that progress is told as it is made: joblib would put quick fits into packets.
+        for number, scores, edges in Parallel(self.n_jobs, return_as="generator_unordered", batch_size=1)(tasks):
             found[number] = scores, edges
             told(1 + len(found), 1 + self.resamples)
         scores, edges = zip(*(found[number] for number in sorted(found)))

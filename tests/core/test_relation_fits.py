@@ -140,6 +140,7 @@ def test_bad_input_is_a_sentence(chain, tmp_path):
     assert "the folder of --out must be one that exists" in refused("fit", chain, "--out", tmp_path / "no" / "x.csv")
     assert "'model' with method 'correlation'" in refused("fit", chain, "--method", "correlation", "--missing", "model")
     assert "--jobs must be a number other than 0" in refused("fit", chain, "--jobs", 0)
+    assert "--quiet must be used with --out or --run" in refused("fit", chain, "--quiet")
 
 
 def test_a_run_is_kept_listed_and_deleted(chain, tmp_path, monkeypatch):
