@@ -37,6 +37,16 @@ def ready_to_go_on(page) -> None:
     page.wait_for_function("() => document.querySelector('.st-key-resume button')?.disabled === false")
 
 
+def works_anew(page, run: Run, pid: int) -> None:
+    """Wait until another process trains: what is drawn may still be of the one before."""
+    for _ in range(1200):
+        status = run.status
+        if status.state == "running" and status.pid != pid:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"nobody goes on with it: {run.status}")
+
+
 def test_a_refresh_finds_the_running_job_and_it_is_paused_and_stopped(new_page, runs_folder):
     page = new_page("train")
     start(page, "long", 2000)
@@ -58,9 +68,9 @@ def test_a_refresh_finds_the_running_job_and_it_is_paused_and_stopped(new_page, 
         assert run.status.state == "paused"
         epochs, step = len(run.records), run.status.step
         pressed(page, "resume").click()
+        works_anew(page, run, pid)
         pressed(page, "stop").wait_for()
         trains(page)
-        assert run.status.pid != pid
         pressed(page, "stop").click()
         metric(page, "PSNR").wait_for()  # the model as it is then
         assert run.status.state == "stopped" and run.has_model

@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from sagvae_core import __version__, cli_runs, cli_train
+from sagvae_core import __version__, cli_train, relation_runs
 from sagvae_core import cli as cli_module
 from sagvae_core import runs as runs_module
 from sagvae_core.checkpoint import build_model, save_model
@@ -34,7 +34,7 @@ def root(tmp_path, monkeypatch) -> Path:
     """An own folder for runs, and no shipped ones."""
     monkeypatch.setenv("SAGVAE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(runs_module, "shipped_folder", lambda: tmp_path / "shipped")
-    for module in (cli_runs, cli_train):
+    for module in (cli_train, relation_runs):
         monkeypatch.setattr(module, "shipped_folder", lambda: tmp_path / "shipped")
     monkeypatch.setattr(sys, "argv", ["sagvae"])
     return tmp_path / "runs"

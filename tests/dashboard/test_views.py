@@ -387,11 +387,9 @@ def test_an_unloadable_model_on_robustness(open_page, copy_run, spoil):
 
 
 def test_a_folder_without_models(open_page, monkeypatch, tmp_path):
-    from dashboard import listing
     from sagvae_core import runs
 
-    for module in (runs, listing):
-        monkeypatch.setattr(module, "shipped_folder", lambda: tmp_path / "nothing")
+    monkeypatch.setattr(runs, "shipped_folder", lambda: tmp_path / "nothing")
     for page in PAGES_OF_RUNS:
         app = open_page(page)
         sound(app)
