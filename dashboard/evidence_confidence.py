@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from dashboard.evidence import Record, family_and_size, tasks
+from dashboard.evidence import ALL_SIZES, Record, family_and_size, tasks
 from dashboard.evidence_tables import METHOD
 from sagvae_core.studies.confidence_tables import SURE, counts, mean, methods_of, within
 
-ALL_ROWS = "all sizes"
 _DRAWS, _BAND = 1000, 0.9  # resamples of the tasks behind a band
 _DOUBTFUL = (0.2, 0.8)  # of the levels
 _FORMS = {"Sure pairs": "{:,.0f}", "Stated": "{:.1%}", "Right": "{:.1%}", "Brier": "{:.4f}", "Selected": "{:.1f}",
@@ -39,10 +38,15 @@ class Reliability:
     pairs: np.ndarray
 
 
+def methods(record: Record, among: Collection[str]) -> list[str]:
+    """The methods that were measured on some of these tasks, in the record's order."""
+    return [method for method in methods_of(record) if counts(record, method, among, "pairs").any()]
+
+
 def sizes(record: Record) -> list[str]:
     """The numbers of rows that were measured, behind "all sizes" if there are several."""
     found = list(dict.fromkeys(map(_rows, tasks(record))))
-    return [ALL_ROWS, *found] if len(found) > 1 else found
+    return [ALL_SIZES, *found] if len(found) > 1 else found
 
 
 def families(record: Record) -> list[str]:
@@ -52,7 +56,7 @@ def families(record: Record) -> list[str]:
 
 def chosen(record: Record, size: str, kinds: Collection[str] = ()) -> list[str]:
     """The tasks of that size, of some kinds or of all."""
-    return [task for task in tasks(record) if size in (ALL_ROWS, _rows(task))
+    return [task for task in tasks(record) if size in (ALL_SIZES, _rows(task))
             and (not kinds or family_and_size(task)[0] in kinds)]
 
 
@@ -71,7 +75,7 @@ def reliability(record: Record, method: str, among: Collection[str]) -> Reliabil
 def summary(record: Record, among: Collection[str]) -> pd.DataFrame:
     """A line a method: how right its sure pairs are, how many false edges it selected, how many intervals hold."""
     lines = []
-    for method in methods_of(record):
+    for method in methods(record, among):
         pairs, stated, right = within(record, method, among, SURE, 1.0)
         lines.append({METHOD: method, "Sure pairs": pairs, "Stated": stated, "Right": right} | {
             title: mean(record, method, among, metric) for title, metric in (
@@ -92,7 +96,7 @@ def styled(frame: pd.DataFrame) -> Styler:
 def sentences(record: Record, among: Collection[str]) -> list[str]:
     """What the numbers come to, for a person who reads one confidence."""
     said = []
-    for method in methods_of(record):
+    for method in methods(record, among):
         surest = within(record, method, among, SURE, 1.0)
         doubtful = within(record, method, among, *_DOUBTFUL)
         if surest.pairs:

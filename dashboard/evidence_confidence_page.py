@@ -7,7 +7,6 @@ from dashboard import figures_confidence, parts, state
 from dashboard.evidence import ALL_SIZES, Record
 from dashboard.evidence_tables import METHOD
 from dashboard.names import SENTENCE, plain
-from sagvae_core.studies.confidence_tables import methods_of
 
 _EXPLAINED = {
     "Sure pairs": "Pairs with a confidence of at least 90 %, over all draws.",
@@ -32,8 +31,8 @@ def show(record: Record) -> None:
         kinds = st.multiselect("Tasks", confidence.families(record), key="confidence_tasks", placeholder="all",
                                width=420)
     among = confidence.chosen(record, size, kinds)
-    dark, every = parts.is_dark(), methods_of(record)
-    curves = [confidence.reliability(record, method, among) for method in every]
+    dark = parts.is_dark()
+    curves = [confidence.reliability(record, method, among) for method in confidence.methods(record, among)]
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Stated and true", anchor=False)

@@ -77,6 +77,8 @@ def confidence_text(record: dict[str, Any]) -> str:
     for method in methods_of(record):
         for size in dict.fromkeys(task.rsplit(", ", 1)[-1] for task in every):
             tasks = [task for task in every if task.endswith(f", {size}")]
+            if not counts(record, method, tasks, "pairs").any():
+                continue  # not measured yet
             found = within(record, method, tasks, SURE, 1.0)
             means = [mean(record, method, tasks, metric) for metric in (
                 "brier", "selected", "false_selected", "false_bound", "coverage_edges", "coverage_others")]

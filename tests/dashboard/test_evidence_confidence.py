@@ -8,8 +8,9 @@ import pytest
 
 from dashboard import evidence_confidence as confidence
 from dashboard import figures_confidence
+from dashboard.evidence import ALL_SIZES
 from sagvae_core.studies.confidence import HALVES, METHODS, POSTERIOR
-from sagvae_core.studies.confidence_tables import LEVELS
+from sagvae_core.studies.confidence_tables import LEVELS, confidence_text
 from sagvae_core.studies.reading import read_record
 
 
@@ -19,14 +20,14 @@ def record(tmp_path_factory) -> dict:
 
 
 def test_sizes_and_kinds_choose_the_tasks(record):
-    assert confidence.sizes(record) == [confidence.ALL_ROWS, "200 rows", "1000 rows"]
+    assert confidence.sizes(record) == [ALL_SIZES, "200 rows", "1000 rows"]
     assert confidence.families(record) == ["gmrf-er-signed", "diffusion", "karate"]
-    assert len(confidence.chosen(record, confidence.ALL_ROWS)) == 6
+    assert len(confidence.chosen(record, ALL_SIZES)) == 6
     assert confidence.chosen(record, "200 rows", ["karate"]) == ["karate, 34 nodes, 200 rows"]
 
 
 def test_a_confidence_that_is_worth_its_number_lies_on_the_line(record):
-    every = confidence.chosen(record, confidence.ALL_ROWS)
+    every = confidence.chosen(record, ALL_SIZES)
     curve = confidence.reliability(record, POSTERIOR, every)
     assert curve.pairs.sum() == 6 * 2 * 2000  # tasks, draws, pairs
     assert len(curve.claimed) == len(LEVELS) - 1
@@ -66,7 +67,7 @@ def test_a_record_of_no_sure_pair_makes_no_sentence(record):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_figure_has_a_line_for_each_method_and_names_them_safely(record, dark):
-    every = confidence.chosen(record, confidence.ALL_ROWS)
+    every = confidence.chosen(record, ALL_SIZES)
     curves = [confidence.reliability(record, method, every) for method in METHODS]
     figure = figures_confidence.reliability(curves, dark)
     named = [trace.name for trace in figure.data if trace.name]
@@ -75,3 +76,14 @@ def test_the_figure_has_a_line_for_each_method_and_names_them_safely(record, dar
     hostile = confidence.Reliability("<img onerror=x>", *[np.array([0.5])] * 5)
     assert "<img" not in figures_confidence.reliability([hostile]).to_json().replace("\\u003c", "<").replace(
         "&lt;img", "")
+
+
+def test_a_method_that_was_not_measured_on_the_chosen_tasks_is_left_out(record):
+    rows = [row for row in record["rows"] if row["method"] == POSTERIOR or "1000 rows" not in row["task"]]
+    short = record | {"rows": rows}
+    among = confidence.chosen(short, "1000 rows")
+    assert confidence.methods(short, among) == [POSTERIOR]
+    assert list(confidence.summary(short, among)["Method"]) == [POSTERIOR]
+    assert len(confidence.sentences(short, among)) == 1
+    text = confidence_text(short)
+    assert f"| **{HALVES}** | 200 |" in text and f"| **{HALVES}** | 1000 |" not in text
