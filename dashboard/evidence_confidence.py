@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from dashboard.evidence import ALL_SIZES, Record, family_and_size, tasks
 from dashboard.evidence_tables import METHOD
@@ -88,9 +87,10 @@ def _rows(task: str) -> str:
     return task.rsplit(", ", 1)[-1]
 
 
-def styled(frame: pd.DataFrame) -> Styler:
-    """:func:`summary` as a page shows it; what was not measured is left empty."""
-    return frame.style.format({name: form for name, form in _FORMS.items() if name in frame}, na_rep="")
+def as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """:func:`summary` as a page shows it; what was not measured is left empty, which numbers cannot be there."""
+    return pd.DataFrame({name: column if name == METHOD else [
+        "" if pd.isna(value) else _FORMS[name].format(value) for value in column] for name, column in frame.items()})
 
 
 def sentences(record: Record, among: Collection[str]) -> list[str]:

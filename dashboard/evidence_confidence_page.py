@@ -45,8 +45,8 @@ def show(record: Record) -> None:
         for sentence in confidence.sentences(record, among):
             st.markdown(f"- {plain(sentence, SENTENCE)}")
     frame = confidence.summary(record, among)
-    st.dataframe(confidence.styled(frame), hide_index=True, height="content", key="table_confidence", column_config={
+    st.dataframe(confidence.as_text(frame), hide_index=True, height="content", key="table_confidence", column_config={
         METHOD: st.column_config.TextColumn(pinned=True, width=264)} | {
         name: st.column_config.Column(alignment="right", help=_EXPLAINED[name]) for name in frame.columns[1:]})
     st.caption(f"{len(among)} {'task' if len(among) == 1 else 'tasks'}"
-               + (", all sizes" if size == ALL_SIZES else "") + ", every one with a known graph and fresh draws.")
+               + (", all sizes" if size == ALL_SIZES else "") + ", each with a known graph and fresh draws.")

@@ -53,7 +53,9 @@ def test_the_summary_is_over_the_sure_pairs(record):
     assert frame.loc[POSTERIOR, "Sure pairs"] == curve.pairs[sure].sum()
     assert frame.loc[POSTERIOR, "Right"] == pytest.approx(
         (curve.right * curve.pairs)[sure].sum() / curve.pairs[sure].sum())
-    assert "nan" not in confidence.styled(frame.reset_index()).to_html()
+    shown = confidence.as_text(frame.reset_index()).set_index("Method")
+    assert shown.loc[POSTERIOR, "Selected"] == "" and shown.loc[HALVES, "Selected"] == "20.0"
+    assert shown.loc[POSTERIOR, "Right"] == f"{frame.loc[POSTERIOR, 'Right']:.1%}"
     assert np.isnan(frame.loc[POSTERIOR, "Selected"]) and frame.loc[HALVES, "Selected"] == 20
 
 
