@@ -57,6 +57,8 @@ class Status:
             optional = "None" in wanted.get(name, "")
             if isinstance(value, bool) or not (isinstance(value, (int, float)) or (value is None and optional)):
                 raise expected(f"{name} in {STATUS}", "a number", repr(value)[:80], _REPAIR)
+        if self.pid is not None and not isinstance(self.pid, int):
+            raise expected(f"pid in {STATUS}", "a whole number", repr(self.pid)[:80], _REPAIR)
         for name in ("host", "device_key", "device", "error", "note"):
             value = getattr(self, name)
             if not isinstance(value, str) and not (name in ("error", "note") and value is None):
