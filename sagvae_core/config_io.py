@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import Any, get_args, get_origin, get_type_hints
 
-from .errors import SagvaeError, expected
+from .errors import SagvaeError, expected, shortened
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def from_dict(cls: type, values: dict[str, Any], where: str = "") -> Any:
     prefix = where + "." if where else ""
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise SagvaeError(f"{prefix}{unknown[0]} is not a setting. Known are: {', '.join(sorted(hints))}.")
+        raise SagvaeError(f"{prefix}{shortened(unknown[0])} is not a setting. Known are: {', '.join(sorted(hints))}.")
     missing = [f.name for f in dataclasses.fields(cls) if f.name not in values
                and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
     if missing:

@@ -18,14 +18,15 @@ def expected(what: str, wanted: object, got: object, remedy: str = "") -> Sagvae
 
     What came, and what it was called, may be a stranger's: of more than some hundred letters the rest is left out.
     """
-    return SagvaeError(f"{_short(what)} must be {wanted}, got {_short(got)}." + (f" {remedy}" if remedy else ""))
+    return SagvaeError(f"{shortened(what)} must be {wanted}, got {shortened(got)}." + (f" {remedy}" if remedy else ""))
 
 
 def reason(error: BaseException) -> str:
     """What another library's exception says, in one line for the middle of a sentence, without its class."""
-    return _short(" ".join(str(error).split()).rstrip(".") or "no reason given")
+    return shortened(" ".join(str(error).split()).rstrip(".") or "no reason given")
 
 
-def _short(value: object) -> str:
+def shortened(value: object) -> str:
+    """A stranger's words for the middle of a sentence: of more than some hundred letters the rest is left out."""
     text = str(value)
     return text if len(text) <= _LONGEST else text[:_LONGEST - 1] + "…"

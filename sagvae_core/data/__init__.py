@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import DataConfig
-from ..errors import SagvaeError, expected
+from ..errors import SagvaeError, expected, shortened
 from ..perturbations import check_perturbation
 from .base import Dataset, Split, check_classes
 from .images import DIGITS, GARMENTS, data_folder, files_present, load_digits, load_fashion, load_mnist
@@ -73,7 +73,7 @@ def load_dataset(name_or_config: str | DataConfig, **overrides: Any) -> Dataset:
     known = [field.name for field in dataclasses.fields(DataConfig)]
     unknown = sorted(set(overrides) - set(known))
     if unknown:
-        raise SagvaeError(f"data.{unknown[0]} is not a setting. Known are: {', '.join(sorted(known))}.")
+        raise SagvaeError(f"data.{shortened(unknown[0])} is not a setting. Known are: {', '.join(sorted(known))}.")
     config = name_or_config if isinstance(name_or_config, DataConfig) else DataConfig(name=name_or_config)
     config = dataclasses.replace(config, **overrides)
     return _LOADERS[_known(config.name)](config)

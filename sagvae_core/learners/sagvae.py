@@ -64,9 +64,9 @@ class SAGVAERelations(RelationLearner):
         margins: nats a value by which "nonlinear", and "smoothing", must describe the rows better than "linear" to be
             chosen; "smoothing" first, which has no more parameters. "nonlinear" has many functions to choose from, and
             needs a wider margin.
-        prior: what share of the pairs is taken for edges before any row is seen. "fixed": 3 %. "estimated": the share
-            that makes the rows most probable (:mod:`.prior`). It moves all log-odds alike, so that pairs rank as
-            before, and more or fewer of them are edges.
+        prior: what share of the pairs is taken for edges before any row is seen. "estimated": the share that makes the
+            rows most probable (:mod:`.prior`). "fixed": 3 %, too little for small tables, where a fifth of the
+            pairs can be edges. It moves all log-odds alike, so that pairs rank the same.
         settings: changes to the :class:`~sagvae_core.ModelConfig` of "linear" and "nonlinear", for experiments, such as
             ``{"normalisation": "symmetric"}``.
         seed: of weights, batches and noise.
@@ -88,7 +88,7 @@ class SAGVAERelations(RelationLearner):
     def __init__(self, density: float | None = None, standardise: bool = True, variant: str = "auto",
                  relation: str = "conditional", steps: int = 1200, early_stopping: bool = True,
                  margins: tuple[float, float] = (0.05, 0.005), settings: dict[str, Any] | None = None, seed: int = 0,
-                 device: str = "cpu", missing: str = "error", prior: str = "fixed") -> None:
+                 device: str = "cpu", missing: str = "error", prior: str = "estimated") -> None:
         super().__init__(density, standardise, missing)
         self.prior = prior
         self.variant, self.relation, self.steps, self.early_stopping = variant, relation, steps, early_stopping

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import stdtrit
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -55,7 +55,7 @@ class StableRelations(BaseEstimator):
         learner_: fitted to all rows. scores_, left_out_, n_rows_, n_features_in_, feature_names_in_: its own.
         edge_posterior_: its own, or None if the method has none.
         frequency_: (N, N), the share of the resamples that chose each pair; None without resamples.
-        lower_, upper_: (N, N), 95 % intervals of ``scores_``; None without resamples. Of halves: normal intervals from
+        lower_, upper_: (N, N), 95 % intervals of ``scores_``; None without resamples. Of halves: Student intervals from
             how far the two halves of a split, which share no row, differ. Of the bootstrap: percentiles.
         threshold_: of ``frequency_``; without resamples of ``scores_``.
         expected_false_: the bound at ``threshold_``; None where there is none. It may be above ``false_edges``, where
@@ -174,7 +174,7 @@ class StableRelations(BaseEstimator):
         else:
             apart = (scores[::2] - scores[1::2]) ** 2 / 2  # the variance of half the rows
             deviation = np.sqrt(apart.mean(axis=0) * (2.0 if self.learner_.grows_with_rows else 0.5))
-            far = ndtri((1 + LEVEL) / 2) * deviation
+            far = stdtrit(self.resamples // 2, (1 + LEVEL) / 2) * deviation  # one degree of freedom each split
             self.lower_, self.upper_ = self.scores_ - far, self.scores_ + far
             self.threshold_, self.expected_false_ = stable_threshold(
                 len(upper[0]), self.mean_selected_, self.resamples // 2, self.false_edges)

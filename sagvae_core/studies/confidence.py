@@ -9,6 +9,7 @@ Nothing was tuned on these draws, and no confidence was changed to fit them: wha
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ NOTES = (
     "pair that the rows support without an edge in the graph, as of a function that no method can draw, is not of that "
     "kind.",
     "Intervals are those of a score at this number of rows. They hold if they cover the mean score of fits to other, "
-    "independent tables of the same source.",
+    "independent tables of the same source, widened by what the mean of so few spreads itself.",
 )
 
 
@@ -91,8 +92,10 @@ def measure(cell: Cell, resamples: int, tables: int) -> Measured:
         metrics |= {"selected": float(chosen.sum()), "false_selected": float((chosen & ~true).sum()),
                     "false_bound": float(stable.expected_false_)}
     if cell.method in (HALVES, BOOTSTRAP) and tables and not cell.task.startswith("karate"):
-        target = pairs(_mean_scores(cell.task, cell.seed, tables))
-        holds = (pairs(stable.lower_) <= target) & (target <= pairs(stable.upper_))
+        apart = pairs(_mean_scores(cell.task, cell.seed, tables)) - pairs(stable.scores_)
+        wider = math.sqrt(1 + 1 / tables)  # for the spread of a mean of so few
+        holds = ((wider * pairs(stable.lower_ - stable.scores_) <= apart)
+                 & (apart <= wider * pairs(stable.upper_ - stable.scores_)))
         metrics |= {"coverage_edges": float(holds[true].mean()), "coverage_others": float(holds[~true].mean())}
     return Measured(metrics)
 

@@ -10,7 +10,7 @@ import pytest
 
 from sagvae_core.config import DataConfig, ModelConfig, PerturbationConfig, ReferenceConfig, StageConfig, TrainConfig
 from sagvae_core.config_io import from_dict, to_dict
-from sagvae_core.data import DATASETS
+from sagvae_core.data import DATASETS, load_dataset
 from sagvae_core.errors import SagvaeError, expected
 from sagvae_core.presets import MODELS, apply_overrides, run_config
 from sagvae_core.runs import RunConfig
@@ -176,6 +176,13 @@ def test_wrong_json_names_the_setting(cls, values, message):
     with pytest.raises(SagvaeError) as caught:
         from_dict(cls, values, "model")
     assert str(caught.value).startswith(message)
+
+
+def test_a_name_from_a_file_is_not_quoted_without_end():
+    for read in (lambda: from_dict(DataConfig, {"9" * 5000: 1}), lambda: load_dataset("karate", **{"9" * 5000: 1})):
+        with pytest.raises(SagvaeError, match=r"9… is not a setting\. Known are: ") as caught:
+            read()
+        assert len(str(caught.value)) < 600
 
 
 def test_the_json_of_a_reference_model_from_before_it_could_hold_an_image_shape_is_read():

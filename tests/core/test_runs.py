@@ -195,7 +195,8 @@ def test_other_states_do_not_ask_for_a_process(run):
         assert (run.status.state, run.status.error) == (name, "why")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"state": "dancing"}', '{"state": []}', "{}"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"state": "dancing"}', '{"state": []}', "{}",
+                                  '{"state": "running", "pid": 0.5}', '{"state": "running", "pid": true}'])
 def test_a_corrupt_status_is_a_sentence(run, text):
     (run.folder / "status.json").write_text(text)
     with pytest.raises(SagvaeError, match=r"status\.json must be .*, got .*"):
