@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
@@ -83,6 +84,15 @@ def _recognised(name: str, key: str, frame: pd.DataFrame, notes: tuple[str, ...]
         return None
 
 
+def _examples(values: Sequence[str]) -> str:
+    """Values of a column side by side; those of numbers begin with their minus."""
+    try:
+        float(values[0])
+    except (IndexError, ValueError):
+        return cell(", ".join(values))
+    return one_line(", ".join(values))
+
+
 def _edited(table: Table, key: str) -> list[str]:
     """The kind of every column, as it was recognised or changed in the preview."""
     shown = pd.DataFrame({
@@ -90,7 +100,7 @@ def _edited(table: Table, key: str) -> list[str]:
         "Why": [one_line(column.reason, 200) for column in table.columns],
         "Missing": [column.missing for column in table.columns],
         "Distinct": [column.distinct for column in table.columns],
-        "Examples": [cell(", ".join(column.examples)) for column in table.columns]})
+        "Examples": [_examples(column.examples) for column in table.columns]})
     edited = st.data_editor(
         shown, key=f"kinds_{key}", hide_index=True, width="stretch", height=min(_TALLEST, _ROW * (len(shown) + 1) + 3),
         disabled=["Column", "Why", "Missing", "Distinct", "Examples"], column_config={

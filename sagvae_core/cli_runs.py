@@ -174,13 +174,16 @@ def resume(name: str, device: str | None, quiet: bool) -> None:
 
 @runs.command()
 @click.argument("name")
-@click.confirmation_option(prompt="Delete this run and all that it found?")
-def delete(name: str) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
     """Delete one of your runs."""
     fit = find_relation_run(name)
     if fit is not None and is_shipped(fit):
         raise not_yours(name, "delete", "It cannot be deleted.")
-    (fit or find_own_run(name, runs_folder(), "delete", "It cannot be deleted.")).delete()
+    run = fit or find_own_run(name, runs_folder(), "delete", "It cannot be deleted.")
+    if not yes:  # asked once it is known that there is something to delete
+        click.confirm("Delete this run and all that it found?", abort=True)
+    run.delete()
     click.echo(f"Deleted {name}.")
 
 

@@ -56,7 +56,7 @@ def read_known_graph(data: bytes | Path, name: str, names: Sequence[str]) -> np.
     if name.lower().endswith((".graphml", ".xml")):
         graph = _from_graphml(data, columns)
     else:
-        graph = _from_text(decode(data)[0], columns)
+        graph = _from_text(decode(data, "the known graph")[0], columns)
     if not graph.any():
         raise expected("the known graph", "a graph with at least one edge", "none", "Without one nothing is compared.")
     return graph

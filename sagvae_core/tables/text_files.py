@@ -56,51 +56,54 @@ def read_text(data: bytes, limits: Limits, tabs: bool) -> tuple[pd.DataFrame, li
     return table.to_pandas(types_mapper=pd.ArrowDtype), [*notes, *dialect.notes]
 
 
-def decode(data: bytes) -> tuple[str, list[str]]:
+def decode(data: bytes, what: str = "the table") -> tuple[str, list[str]]:
     """The text of a file, and a note when it is not plain UTF-8.
+
+    Args:
+        what: the file is to an error.
 
     Raises:
         SagvaeError: it is no text, or of an encoding that cannot be told.
     """
     for mark, codec, title in _MARKS:
         if data.startswith(mark):
-            return _decoded(data, codec), [f"The file is {title}."]
+            return _decoded(data, codec, what), [f"The file is {title}."]
     half = len(data) // 2 or 1
     for codec, zeros in (("utf-16-le", data[1::2]), ("utf-16-be", data[::2])):
         if zeros.count(0) > 0.7 * half:
-            return _decoded(data, codec), ["The file is UTF-16 without a byte order mark."]
+            return _decoded(data, codec, what), ["The file is UTF-16 without a byte order mark."]
     if 0 in data:
         line = data.count(b"\n", 0, data.index(0)) + 1
-        raise expected("the table", "text", f"a zero byte in line {line:,}", f"The file is damaged. {_ENCODING}")
+        raise expected(what, "text", f"a zero byte in line {line:,}", f"The file is damaged. {_ENCODING}")
     try:
-        return _decoded(data, "utf-8"), []
+        return _decoded(data, "utf-8", what), []
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
     try:
-        return _decoded(data, "cp1252"), [f"Line {line:,} is no UTF-8: the file was read as Latin-1 (Windows-1252). "
-                                          "Check its letters with accents."]
+        return _decoded(data, "cp1252", what), [f"Line {line:,} is no UTF-8: the file was read as Latin-1 "
+                                                "(Windows-1252). Check its letters with accents."]
     except UnicodeDecodeError:
-        raise _unknown_encoding(f"bytes of another encoding in line {line:,}") from None
+        raise _unknown_encoding(what, f"bytes of another encoding in line {line:,}") from None
 
 
-def _decoded(data: bytes, codec: str) -> str:
+def _decoded(data: bytes, codec: str, what: str) -> str:
     try:
         text = data.decode(codec)
     except UnicodeDecodeError:
         if codec in ("utf-8", "cp1252"):
             raise
-        raise _unknown_encoding(f"a damaged file that says it is {codec.upper()}") from None
+        raise _unknown_encoding(what, f"a damaged file that says it is {codec.upper()}") from None
     if "\0" in text:
-        raise expected("the table", "text", "zero bytes", f"The file is damaged. {_ENCODING}")
+        raise expected(what, "text", "zero bytes", f"The file is damaged. {_ENCODING}")
     if control := _CONTROLS.search(text):
         line = text.count("\n", 0, control.start()) + 1
-        raise expected("the table", "text", f"the control character {control.group()!a} in line {line:,}",
+        raise expected(what, "text", f"the control character {control.group()!a} in line {line:,}",
                        f"Is it another kind of file? {_ENCODING}")
     return text
 
 
-def _unknown_encoding(got: str) -> Exception:
-    return expected("the table", "text in UTF-8", got, _ENCODING)
+def _unknown_encoding(what: str, got: str) -> Exception:
+    return expected(what, "text in UTF-8", got, _ENCODING)
 
 
 def _parse(text: str, dialect: Dialect) -> pa.Table:

@@ -300,6 +300,9 @@ def test_delete_asks_first_and_spares_training_and_shipped_runs(root, tmp_path):
     assert call("runs", "delete", "one", "--yes").stdout == "Deleted one.\n"
     assert not run.folder.exists()
     queued(tmp_path / "shipped", "theirs")
+    for spared, why in (("theirs", "must be one of yours"), ("nobody", "")):
+        assert "Delete this run" not in call("runs", "delete", spared).output, "nothing is asked about what stays"
+        assert why in refused("runs", "delete", spared)
     assert refused("runs", "delete", "theirs", "--yes").endswith(
         "run to delete must be one of yours, got 'theirs', which is shipped with the package. It cannot be deleted.")
     for words in (("runs", "resume", "theirs"), ("train", "--resume", "theirs")):

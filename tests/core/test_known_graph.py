@@ -118,6 +118,7 @@ def test_names_that_are_numbers():
     (b'<graphml><edge source="a"/></graphml>', "g.graphml", "the id of a node, got 'a'"),
     (graphml(("age", "who")), "g.graphml", "each node with an edge must be a column of the table, got 'who'"),
     (graphml(("age", "age")), "g.graphml", "'age' with itself. Remove it."),
+    (b"a,b\0\n", "g.csv", "the known graph must be text, got a zero byte in line 1."),
 ])
 def test_a_mistake_is_one_sentence_with_its_remedy(data, name, said):
     with pytest.raises(SagvaeError) as caught:

@@ -109,6 +109,7 @@ def test_an_upload_shows_its_columns_and_names_are_shown_letter_by_letter(open_p
     shown = app.data_editor[0].value
     assert shown["Kind"].tolist() == ["continuous", "continuous", "continuous", "binary", "left out"]
     assert shown["Column"][1] == "[two](http://x.y)"
+    assert shown["Examples"][0] == "0.12573, -0.1321, 0.64042"
     assert "40 rows, 5 columns, of which 1 is left out." in said(app)
     assert not [text.value for text in (*app.caption, *app.markdown) if "](http" in text.value]
     start(app).click().run()
@@ -116,6 +117,12 @@ def test_an_upload_shows_its_columns_and_names_are_shown_letter_by_letter(open_p
     assert run.name == "b", "what stands before the slash is a folder"
     sound(app)
     assert not [text.value for text in (*app.caption, *app.markdown) if "](http" in text.value]
+
+
+def test_examples_of_numbers_keep_their_minus_and_a_formula_is_no_formula(open_page):
+    rows = b"".join(b"-%d.5,%d,=1+%d\n" % (n * n % 31, n % 7, n) for n in range(30))
+    app = uploaded(open_page("your_data"), data=b"a,b,c\n" + rows)
+    assert app.data_editor[0].value["Examples"].tolist() == ["-0.5, -1.5, -4.5", "0, 1, 2", "'=1+0, =1+1, =1+2"]
 
 
 def test_a_kind_that_a_column_cannot_be_is_a_sentence_and_nothing_is_lost(open_page, no_process):
