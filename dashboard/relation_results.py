@@ -154,8 +154,9 @@ def _matrix(graph: RelationGraph, order: np.ndarray, key: str) -> None:
     """The pairs as a heatmap, of whichever kind of number."""
     matrices = {FREQUENCY: graph.frequency, POSTERIOR: graph.posterior, SCORE: graph.scores}
     kinds = [kind for kind, matrix in matrices.items() if matrix is not None]
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader("Pairs", anchor=False, width="content")
+    left, right = st.columns([1, 3], gap="xsmall", vertical_alignment="center")  # as exports.heading beside it
+    left.subheader("Pairs", anchor=False)
+    with right.container(horizontal_alignment="right"):
         kind = parts.one_of("What is shown", kinds, f"{key}_shown", format_func=str.capitalize,
                             label_visibility="collapsed")
     dark = parts.is_dark()
