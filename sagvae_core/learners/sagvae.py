@@ -125,7 +125,7 @@ class SAGVAERelations(RelationLearner):
             fits, self.criterion_ = self._compared(x, ranks)
         self.variant_ = simplest(self.criterion_, self.margins) if self.variant == "auto" else self.variant
         self.model_ = fits[self.variant_].model
-        self.steps_ = {variant: fit.steps for variant, fit in fits.items()}
+        self.steps_ = {variant: fit.steps for variant, fit in fits.items() if fit.model is not None}
         self._readings = {variant: fit.readings for variant, fit in fits.items() if fit.readings}
         return self._read(self.relation)
 
@@ -154,20 +154,20 @@ class SAGVAERelations(RelationLearner):
 
     def _promising(self, x: np.ndarray, ranks: np.ndarray) -> dict[str, Any]:
         """Of a wide table: the linear variant, the nonlinear one if anything is curved, and of the smoothing one no
-        search that is without hope."""
+        training and no search that are without hope."""
         fits: dict[str, Any] = {"linear": self._fitted("linear", x, ranks)}
         if curved_gain(ranks[:, :, 0], fits["linear"].graph, PRIOR_LOG_ODDS) > self.margins[0] / 2:
             fits["nonlinear"] = self._fitted("nonlinear", x, ranks)
         better = SmoothingCriterion(fits["linear"].readings["conditional"], ranks)
         least = min(0.0, self.margins[1])
-        fits["smoothing"] = self._fitted("smoothing", x, ranks, lambda graph: better(graph) > least)
+        fits["smoothing"] = self._fitted("smoothing", x, ranks, lambda graph: better(graph) - least)
         return fits
 
     def _fitted(self, variant: str, x: np.ndarray, ranks: np.ndarray,
-                hopeful: Callable[[np.ndarray], bool] | None = None) -> Neighbours | Smoothing:
+                promise: Callable[[np.ndarray], float] | None = None) -> Neighbours | Smoothing:
         training = Training(int(self.steps), self.early_stopping, self.seed, self.device)
         if variant == "smoothing":
-            return Smoothing(training, x, hopeful or (lambda graph: True))
+            return Smoothing(training, x, promise)
         return Neighbours(training, ranks, _FUNCTIONS if variant == "nonlinear" else 0, self.settings or {},
                           self._binary)
 

@@ -29,6 +29,7 @@ PRIOR_LOG_ODDS = math.log(PRIOR / (1 - PRIOR))
 _FIRST_STEPS = 150
 _SMALLEST_GAIN = 0.002  # nats a value that twice the steps must gain for another doubling
 _SMALL = 200  # nodes
+_HOPELESS = -0.05  # nats a value; of rows that were smoothed the strongest partial correlations promise more than 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,11 +115,13 @@ class Smoothing:
     correlations: from few rows training stops at fewer edges than there are, and on some graphs those start nearer.
 
     Args:
-        hopeful: graph -> whether it is worth the search; where none of the starts is, ``readings`` stay empty.
+        promise: graph -> nats a value by which it describes the rows better than the linear variant. Without it all is
+            done. With it nothing is trained (``model`` is None) where the partial correlations are far from any, and
+            nothing searched where no start is better: ``readings`` then stay empty.
     """
 
     def __init__(self, training: Training, x: np.ndarray,
-                 hopeful: Callable[[np.ndarray], bool] = lambda graph: True) -> None:
+                 promise: Callable[[np.ndarray], float] | None = None) -> None:
         _, nodes, channels = x.shape
         config = ModelConfig(
             num_nodes=nodes, num_channels=channels, latent_channels=2 * channels, encoder="all", encoder_hidden=128,
@@ -127,14 +130,19 @@ class Smoothing:
             initial_scale=1.0, missing=bool(np.isnan(x).any()))
         samples = stacked(x)
         moments = second_moments(samples)
+        strongest = partial_correlation(shrunk_precision(np.nan_to_num(samples)))
+        count = round((~np.isnan(samples)).mean() * len(samples))
+        starts = [strongest_pairs(strongest, round(share * nodes)) for share in (1, 1.5)]
+        self.graph, self.readings, self.model, self.steps = starts[0], {}, None, 0
+        promises = [] if promise is None else [promise(start) for start in starts]
+        if promises and max(promises) < _HOPELESS:
+            return
         self.model, self.steps = training(
             config, x, 64, lambda model: filter_density(moments, model.edges().numpy()), kl_z_weight=0.5,
             kl_graph_weight=0.01)
-        strongest = partial_correlation(shrunk_precision(np.nan_to_num(samples)))
-        count = round((~np.isnan(samples)).mean() * len(samples))
-        starts = [self.model.edges().numpy(), *(strongest_pairs(strongest, round(share * nodes)) for share in (1, 1.5))]
-        self.graph, self.readings = starts[0], {}
-        if not any(hopeful(start) for start in starts):
+        self.graph = self.model.edges().numpy()
+        starts = [self.graph, *starts]
+        if promise is not None and max(promise(self.graph), *promises) <= 0:
             return
         found = filtered_graph(moments, count, starts, price(count))
         self.graph = found.graph

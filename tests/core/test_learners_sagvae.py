@@ -313,3 +313,4 @@ def test_of_a_wide_table_only_what_has_hope_is_fitted(monkeypatch, name, fitted,
     learner = SAGVAERelations(steps=300).fit(x)
     assert learner.variant_ == chosen and set(learner.variant_scores_) == fitted
     assert learner.criterion_["smoothing"] <= 0 or chosen == "smoothing"
+    assert ("smoothing" in learner.steps_) == (chosen == "smoothing"), "it is trained where it may be right"
