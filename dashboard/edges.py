@@ -9,6 +9,8 @@ import numpy as np
 STEADY = (0.2, 0.4, 0.65, 0.95)
 """Opacities of edges that less than ½ of the resamples chose, less than ⅔, less than ⅚, and more."""
 
+_FLAT = 0.2  # an edge that rises less for its length passes beside a name
+
 
 def square(values: np.ndarray) -> np.ndarray:
     """A float (N, N) array, or an error that says what came."""
@@ -96,3 +98,16 @@ def steady_bands(shares: np.ndarray) -> np.ndarray:
     """Shares of resamples -> the number of their opacity in :data:`STEADY`; edges are mostly above ½, and so are the
     steps between them."""
     return np.clip(np.floor(6 * np.asarray(shares, dtype=float) - 2 + 1e-9), 0, len(STEADY) - 1).astype(int)
+
+
+def names_below(positions: np.ndarray, linked: np.ndarray) -> np.ndarray:
+    """bool (N,): whose names stand better below their nodes than above, because fewer edges leave there.
+
+    Args:
+        positions: (N, 2), y upwards.
+        linked: bool (N, N), the edges that are drawn.
+    """
+    positions = np.asarray(positions, dtype=float).reshape(len(linked), 2)
+    apart = positions[None] - positions[:, None]  # from each node to every other
+    rise = apart[..., 1] / np.maximum(np.linalg.norm(apart, axis=-1), 1e-12)
+    return (linked & (rise < -_FLAT)).sum(1) < (linked & (rise > _FLAT)).sum(1)

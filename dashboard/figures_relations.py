@@ -9,13 +9,14 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard import figures_graph, palette
-from dashboard.edges import strongest_edges
+from dashboard.edges import names_below, strongest_edges
 from dashboard.graph_picture import Drawn
 from dashboard.names import ALONG, BESIDE, one_line, plotly_text
 
 _HOVERED = 600  # edges whose middles say what they are; of more nobody finds one
 _WIDTH = 460  # pixels that a figure beside another has on most screens
 _LETTER, _LINE = 6.4, 14.0  # pixels of a name beside a node
+_AROUND = [(x, y) for x in (-2, 0, 2) for y in (-2, 0, 2)]  # pixels that a name keeps free of edges
 _PANEL = 240  # pixels of one method's graph
 _PANELS = 3  # of them in a row
 _LARGEST_PANEL = 1500  # edges drawn of one method, the strongest
@@ -32,7 +33,7 @@ def graph(drawn: Drawn, words: Callable[[int, int], str], dark: bool = False, he
         height: in pixels.
     """
     figure = figures_graph.network_figure(**vars(drawn), dark=dark, height=height)
-    thin_names(figure, drawn.positions, drawn.names, (drawn.probabilities > drawn.threshold).sum(1), dark)
+    thin_names(figure, drawn.positions, drawn.names, drawn.probabilities > drawn.threshold, dark)
     shown = strongest_edges(drawn.probabilities, drawn.threshold, _HOVERED + 1)
     if 0 < len(shown) <= _HOVERED:
         middles = np.asarray(drawn.positions)[shown].mean(1)
@@ -42,16 +43,17 @@ def graph(drawn: Drawn, words: Callable[[int, int], str], dark: bool = False, he
     return figure
 
 
-def thin_names(figure: go.Figure, positions: np.ndarray, names: Sequence[str], degrees: np.ndarray,
+def thin_names(figure: go.Figure, positions: np.ndarray, names: Sequence[str], linked: np.ndarray,
                dark: bool = False) -> None:
-    """Leave only those names above the nodes of a node-link figure that do not cover each other in half a page, and
-    let them stand out from the edges behind them."""
-    written = readable(positions, names, degrees, (_WIDTH, figure.layout.height))
-    page = palette.page(dark)
+    """Leave only those names beside the nodes of a node-link figure that do not cover each other in half a page, above
+    or below where fewer of the edges (bool (N, N)) leave, and let them stand out from the edges behind them."""
+    written, below = readable(positions, names, linked, (_WIDTH, figure.layout.height))
+    shadow = ", ".join(f"{x}px {y}px 1px {palette.page(dark)}" for x, y in _AROUND)
     for trace in figure.data:
         if trace.mode == "markers+text" and trace.textposition != "middle center":
             trace.text = [text if written[node] else "" for text, node in zip(trace.text, trace.customdata)]
-            trace.textfont.shadow = ", ".join(f"0px 0px {blur}px {page}" for blur in (1, 2, 2, 3, 4))
+            trace.textposition = ["bottom center" if below[node] else "top center" for node in trace.customdata]
+            trace.textfont.update(shadow=shadow, color=palette.ink(dark))
             figure.update_xaxes(range=_wide_enough(figure.layout.xaxis.range, np.asarray(positions)[written, 0], [
                 _LETTER * len(one_line(name, BESIDE)) for name, shown in zip(names, written) if shown]))
 
@@ -67,19 +69,24 @@ def _wide_enough(span: Sequence[float], middles: np.ndarray, widths: Sequence[fl
     return low, high
 
 
-def readable(positions: np.ndarray, names: Sequence[str], degrees: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """bool (N,): whose names can be written above their nodes in a figure of this (width, height) without covering
-    one another; where two would, the better connected node keeps its name."""
+def readable(positions: np.ndarray, names: Sequence[str], linked: np.ndarray,
+             size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Two bool (N,): whose names can be written beside their nodes in a figure of this (width, height) without
+    covering one another, and which of them below. Where two would, the better connected node keeps its name."""
     positions = np.asarray(positions, dtype=float)
     extent = np.maximum(np.ptp(positions, axis=0), 1e-9) if len(positions) else np.ones(2)
     places = positions * float((0.86 * np.array(size) / extent).min())
     widths = np.array([_LETTER * len(one_line(name, BESIDE)) for name in names])
-    written = np.zeros(len(names), dtype=bool)
-    for node in np.argsort(-np.asarray(degrees), kind="stable").tolist():
-        apart = np.abs(places[written] - places[node])
-        covers = (apart[:, 0] < (widths[written] + widths[node]) / 2) & (apart[:, 1] < _LINE)
-        written[node] = not covers.any()
-    return written
+    written, below = np.zeros(len(names), dtype=bool), names_below(positions, linked)
+    for node in np.argsort(-linked.sum(1), kind="stable").tolist():
+        for side in (below[node], not below[node]):
+            apart = np.abs(places[written] - places[node] - (0, -_LINE if side else _LINE))
+            covers = (apart[:, 0] < (widths[written] + widths[node]) / 2) & (apart[:, 1] < _LINE)
+            if not covers.any():
+                written[node], below[node] = True, side
+                places[node, 1] += -_LINE if side else _LINE
+                break
+    return written, below
 
 
 def edge_curve(levels: np.ndarray, counts: np.ndarray, at: float, now: int, words: str, share: bool,

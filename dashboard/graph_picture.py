@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dashboard import palette
-from dashboard.edges import STEADY, shown_edges, steady_bands
+from dashboard.edges import STEADY, names_below, shown_edges, steady_bands
 from dashboard.names import ALONG, BESIDE, html_text, one_line
 
 _WIDTH, _HEIGHT, _MARGIN = 1200, 1000, 56  # at most; a flat graph is a lower picture
@@ -148,7 +148,7 @@ def _edges(drawn: Drawn, places: np.ndarray, limit: int) -> tuple[list[_Line], t
 
 
 def _nodes(drawn: Drawn, names: list[str], places: np.ndarray) -> list[_Dot | _Text]:
-    """The dots, each with its name inside or above it where there are few."""
+    """The dots, each with its name inside or beside it where there are few."""
     count = len(names)
     inside = count <= _FEW and max(map(len, names), default=0) <= 3
     radius = 15.0 if inside else float(np.clip(80 / np.sqrt(max(count, 1)), 3, 10))
@@ -159,8 +159,11 @@ def _nodes(drawn: Drawn, names: list[str], places: np.ndarray) -> list[_Dot | _T
         return dots
     if inside:
         return dots + [_Text(dot.x, dot.y, name, _SMALL, palette.ink_on(dot.color)) for dot, name in zip(dots, names)]
-    return dots + [_Text(_inside(dot.x, text), dot.y - radius - _FONT * 0.65, text, _FONT, palette.ink(), halo=True)
-                   for dot, text in zip(dots, (one_line(name, BESIDE) for name in names))]
+    linked = np.asarray(drawn.probabilities) > drawn.threshold
+    side = np.where(names_below(drawn.positions, linked if drawn.truth is None else linked | (drawn.truth != 0)), 1, -1)
+    texts = (one_line(name, BESIDE) for name in names)
+    return dots + [_Text(_inside(dot.x, text), dot.y + where * (radius + _FONT * 0.65), text, _FONT, palette.ink(),
+                         halo=True) for dot, where, text in zip(dots, side.tolist(), texts)]
 
 
 def _inside(middle: float, text: str) -> float:

@@ -82,7 +82,7 @@ def recovered(graphs: Mapping[str, RelationGraph], named: Mapping[str, str], met
         graph = graphs[method]
         figure = figures.network_figure(numbers.as_drawn(graph, edges), 0.5, positions, graph.names,
                                         truth=known, dark=dark, height=480)
-        figures_relations.thin_names(figure, positions, graph.names, known.sum(1), dark)
+        figures_relations.thin_names(figure, positions, graph.names, known | edges, dark)
         st.plotly_chart(figure, key=f"{key}_known", config=_PLAIN, alt="Hits, misses and false edges")
         rates, shown = found[method].rates, figure.layout.meta
         st.caption(f"{plain(named[method])}: {rates['hits']:,} found and true, {rates['misses']:,} missed, "

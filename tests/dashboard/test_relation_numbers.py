@@ -8,7 +8,8 @@ import pytest
 
 from dashboard import figures, figures_relations, graph_picture, network, relation_nodes
 from dashboard import relation_numbers as numbers
-from dashboard.edges import steady_bands
+from dashboard.edges import names_below, steady_bands
+from dashboard.graph_picture import Drawn
 from dashboard.names import BESIDE, one_line
 from sagvae_core.graph_files import RelationGraph
 
@@ -154,10 +155,28 @@ def test_the_summary_says_what_is_known():
 
 
 def test_names_that_would_cover_each_other_are_left_out():
-    places = np.array([[0.0, 0.0], [0.02, 0.0], [1.0, 1.0]])
-    names = ["a long name", "another name", "far"]
-    assert figures_relations.readable(places, names, np.array([1, 2, 0]), (400, 400)).tolist() == [False, True, True]
-    assert figures_relations.readable(np.zeros((1, 2)), ["x"], np.array([0]), (400, 400)).tolist() == [True]
+    places = np.array([[0.0, 0.0], [0.02, 0.0], [0.04, 0.0], [1.0, 1.0]])
+    linked = np.zeros((4, 4), dtype=bool)
+    linked[1, 3] = linked[2, 3] = linked[3, 1] = linked[3, 2] = True
+    names = ["a long name", "another name", "a third name", "far"]
+    written, below = figures_relations.readable(places, names, linked, (400, 400))
+    assert written.tolist() == [False, True, True, True], "who has no edge goes without"
+    assert below.tolist()[1:] == [True, False, False], "where there is no room below, above"
+    assert figures_relations.readable(np.zeros((1, 2)), ["x"], linked[:1, :1], (400, 400))[0].tolist() == [True]
+
+
+def test_a_name_stands_on_the_side_where_fewer_edges_leave():
+    places = np.array([[0.0, 0.0], [0.1, 1.0], [0.2, -1.0], [1.0, 0.1]])
+    linked = np.zeros((4, 4), dtype=bool)
+    linked[0, 1] = linked[1, 0] = linked[0, 3] = linked[3, 0] = True
+    assert names_below(places, linked).tolist() == [True, False, False, False]
+    linked[0, 2] = linked[2, 0] = True
+    assert names_below(places, linked).tolist() == [False, False, True, False], "edges on both sides: above"
+    drawn = Drawn(linked.astype(float), 0.5, places, ["a long name", "b", "c", "d"])
+    figure = figures_relations.graph(drawn, lambda first, second: "")
+    placed = {node: where for trace in figure.data if trace.mode == "markers+text"
+              for node, where in zip(trace.customdata, trace.textposition)}
+    assert [placed[node].split()[0] for node in range(4)] == ["top", "top", "bottom", "top"]
 
 
 def test_common_edges_stand_out_beside_each_other():
