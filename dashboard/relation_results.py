@@ -145,9 +145,12 @@ def _as_cut(graph: RelationGraph, by: Cut, place: int) -> RelationGraph:
     how many are false does not hold of them."""
     if place == by.start:
         return graph
-    about = {name: value for name, value in graph.graph_attributes.items() if name != "expected_false"}
-    return replace(graph, selected=by.edges(graph, place), graph_attributes=about | {
-        "threshold": by.levels[place], "selection": f"Edges were cut by {by.kind} at: {by.labels[place]}."})
+    about = dict(graph.graph_attributes)
+    said = f"Edges were cut by {by.kind} at: {by.labels[place]}."
+    if about.pop("expected_false", None) is not None:
+        said += " The bound on false ones holds of the fit's own selection alone."
+    return replace(graph, selected=by.edges(graph, place),
+                   graph_attributes=about | {"threshold": by.levels[place], "selection": said})
 
 
 def _matrix(graph: RelationGraph, order: np.ndarray, key: str) -> None:
@@ -176,8 +179,10 @@ def _table(graph: RelationGraph, edges: np.ndarray, key: str) -> None:
     if not len(frame):
         st.caption("There is no edge at this threshold.")
         return
-    st.dataframe(frame, hide_index=True, key=f"{key}_edges", height="content" if len(frame) <= 10 else 388,
+    st.dataframe(frame, hide_index=True, key=f"{key}_edges", height="content" if len(frame) <= 15 else 388,
                  column_config={title: st.column_config.NumberColumn(format=form, help=words)
                                 for title, (form, words) in _COLUMNS.items() if title in frame})
     st.caption("Click a column's head to sort by it."
-               + (" Lower and upper: the 95 % interval of the score over resamples." if "Lower" in frame else ""))
+               + (" Lower and upper: the 95 % interval of the score over resamples." if "Lower" in frame else "")
+               + (" Where it reaches below 0, other rows of the same kind might speak against the edge."
+                  if "Lower" in frame and graph.posterior is not None and (frame["Lower"] < 0).any() else ""))

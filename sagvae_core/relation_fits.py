@@ -125,7 +125,14 @@ def _resamples(stable: StableRelations) -> int:
 
 
 def selection(stable: StableRelations) -> str:
-    """How a fit's edges were selected, in a sentence."""
+    """How a fit's edges were selected, in a sentence, and another where the rows are few."""
+    from .tables.table import FEW
+
+    few = f" {stable.n_rows_} rows are few: in so few, columns look related by chance alone."
+    return _selected(stable) + (few if stable.n_rows_ < FEW else "")
+
+
+def _selected(stable: StableRelations) -> str:
     if not _resamples(stable):
         if stable.edge_posterior_ is not None:
             return "Edges are the pairs that are more likely related than not."

@@ -129,5 +129,5 @@ def products(x: np.ndarray) -> np.ndarray:
 
 def _folds(rows: int, folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     order = np.random.RandomState(0).permutation(rows)  # a fixed shuffle: tables are often sorted
-    for test in np.array_split(order, folds):
+    for test in np.array_split(order, min(folds, rows)):
         yield np.setdiff1d(order, test), test

@@ -168,8 +168,8 @@ def _without_gaps(rows: Rows, missing: str) -> Rows:
     if missing == "error":
         columns = rows.kept[gaps.any(axis=0)]
         raise expected("X", "finite everywhere", f"missing values (NaN) in {rows.called(columns)}",
-                       'Fill them, or say missing="complete" to use complete rows alone, or with SAGVAERelations '
-                       'missing="model" to learn from what was observed.')
+                       'Fill them (infinite ones of a data frame count as missing), or say missing="complete" to use '
+                       'complete rows alone, or with SAGVAERelations missing="model" to learn from what was observed.')
     complete = ~gaps.any(axis=1)
     if complete.sum() < MIN_ROWS:
         worst = rows.kept[gaps.sum(axis=0).argmax()]

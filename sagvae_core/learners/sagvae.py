@@ -19,6 +19,7 @@ import numpy as np
 from ..config import ModelConfig
 from ..config_data import one_of
 from ..errors import SagvaeError, expected
+from ..tables.table import FEW
 from .base import NormalScores, RelationLearner, centred, normal_scores, spread
 from .choice import SmoothingCriterion, check_margins, simplest
 from .densities import predictive_density
@@ -65,8 +66,8 @@ class SAGVAERelations(RelationLearner):
             chosen; "smoothing" first, which has no more parameters. "nonlinear" has many functions to choose from, and
             needs a wider margin.
         prior: what share of the pairs is taken for edges before any row is seen. "estimated": the share that makes the
-            rows most probable (:mod:`.prior`). "fixed": 3 %, too little for small tables, where a fifth of the
-            pairs can be edges. It moves all log-odds alike, so that pairs rank the same.
+            rows most probable (:mod:`.prior`), where these are 30 or more. "fixed": 3 %, too little for small tables,
+            where a fifth of the pairs can be edges. It moves all log-odds alike, so that pairs rank the same.
         settings: changes to the :class:`~sagvae_core.ModelConfig` of "linear" and "nonlinear", for experiments, such as
             ``{"normalisation": "symmetric"}``.
         seed: of weights, batches and noise.
@@ -194,7 +195,7 @@ class SAGVAERelations(RelationLearner):
     def _read(self, relation: str) -> tuple[np.ndarray, float]:
         scores = {variant: readings[relation] for variant, readings in self._readings.items()}
         priors = dict.fromkeys(scores, PRIOR)
-        if self.prior == "estimated":
+        if self.prior == "estimated" and self.n_rows_ >= FEW:  # in fewer, chance looks like many edges
             priors = {variant: estimated_prior(values, PRIOR) for variant, values in scores.items()}
             scores = {variant: values + log_odds(priors[variant]) - PRIOR_LOG_ODDS
                       for variant, values in scores.items()}

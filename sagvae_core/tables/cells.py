@@ -14,8 +14,8 @@ LARGEST = 1e100
 
 _LONGEST = 400  # letters of a number: the largest that a computer holds has 309 digits
 
-_POINT = re.compile(r"(?=[+-]?\.?\d)[+-]?(?:\d+|\d{1,3}(?:[ ,']\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
-_COMMA = re.compile(r"(?=[+-]?,?\d)[+-]?(?:\d+|\d{1,3}(?:[ .']\d{3})+)?(?:,\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_POINT = re.compile(r"(?=[+-]?\.?\d)[+-]?(?:\d+|[1-9]\d{0,2}(?:[ ,']\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_COMMA = re.compile(r"(?=[+-]?,?\d)[+-]?(?:\d+|[1-9]\d{0,2}(?:[ .']\d{3})+)?(?:,\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
 _ALIKE = str.maketrans({"−": "-", "’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " "})
 

@@ -118,8 +118,8 @@ def _numbers_in_text(column: Texts, read: list[float | None], comma: bool, slips
     how = ["numbers written as text"]
     if comma and any("," in text for text in column.texts):
         how[0] += " with decimal commas"
-    elif any("," in text for text, number in zip(column.texts, read) if number is not None):
-        how[0] += ", with commas between thousands"
+    elif any(("." if comma else ",") in text for text, number in zip(column.texts, read) if number is not None):
+        how[0] += f", with {'points' if comma else 'commas'} between thousands"
     if any("%" in text for text in column.texts):
         how.append("per cent signs are dropped")
     if slips:

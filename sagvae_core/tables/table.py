@@ -17,6 +17,7 @@ LEFT_OUT = "left out"
 """What a column is that holds nothing to learn from; :attr:`Column.reason` says why."""
 
 FEWEST = 3
+FEW = 30  # rows, of fewer than which chance alone makes relations
 """Rows of a table, and values of a column, without which there is nothing to learn."""
 
 

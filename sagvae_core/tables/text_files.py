@@ -9,10 +9,12 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import expected
 from .cells import missing_spellings
+from .content import Texts
 from .dialect import Dialect, find_dialect
 from .limits import Limits
 from .names import one_line
@@ -115,16 +117,42 @@ def _parse(text: str, dialect: Dialect) -> pa.Table:
     body = text[dialect.body:].encode()
     if not body.strip():
         raise expected("the table", "rows under its header", "a header alone", "Look whether saving it has failed.")
-    try:
+
+    def read(as_text: Sequence[str] = ()) -> pa.Table:
         return arrow_csv.read_csv(
             pa.BufferReader(body),
             # One block, so that a column's type is found from all of its cells.
             arrow_csv.ReadOptions(use_threads=False, block_size=min(len(body) + 1, 2**31 - 1),
                                   column_names=dialect.names),
             arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
-            arrow_csv.ConvertOptions(null_values=missing_spellings(), strings_can_be_null=True))
+            arrow_csv.ConvertOptions(null_values=missing_spellings(), strings_can_be_null=True,
+                                     column_types=dict.fromkeys(as_text, pa.string())))
+
+    try:
+        table = read()
+        return _with_thousands(table, read) if dialect.separator != "," else table
     except (pa.ArrowException, MemoryError, OSError) as error:
         raise _unreadable(text, dialect, error) from None
+
+
+def _with_thousands(table: pa.Table, read: Callable[[Sequence[str]], pa.Table]) -> pa.Table:
+    """Where other columns have decimal commas, "1.670" is no 1.67: columns that may have points between thousands
+    stay text, which is read by what the others say (:mod:`.content`)."""
+    import pyarrow as pa
+
+    def votes(column: pa.ChunkedArray) -> int:
+        return Texts.of(column.combine_chunks()).votes
+
+    names = table.column_names
+    numbers = [name for name in names if pa.types.is_floating(table[name].type)]
+    if len(set(names)) < len(names) or not numbers or not any(
+            votes(table[name]) > 0 for name in names if pa.types.is_string(table[name].type)):
+        return table
+    texts = read(numbers)
+    for place, name in enumerate(names):
+        if name in numbers and votes(texts[name]) == 0:
+            table = table.set_column(place, name, texts[name])
+    return table
 
 
 def _check_quotes(text: str, dialect: Dialect) -> None:

@@ -154,6 +154,12 @@ def test_the_number_of_threads_is_left_as_it_was(gaussian):
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("rows", [3, 4])
+def test_the_shortest_tables_are_fitted(rows):
+    learner = SAGVAERelations(steps=4).fit(np.random.default_rng(0).normal(size=(rows, 3)))
+    assert np.isfinite(learner.scores_).all()
+
+
 def test_a_known_density_names_exactly_as_many_edges(gaussian):
     learner = SAGVAERelations(variant="linear", steps=60, density=10 / 66).fit(gaussian[0].x)
     assert learner.edges_.sum() == 20

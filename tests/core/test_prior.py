@@ -85,6 +85,12 @@ def test_the_other_reading_has_a_share_of_its_own(both):
     assert direct.prior_ <= estimated.prior_ + 1e-9
 
 
+def test_few_rows_say_nothing_of_the_share():
+    few, enough = (SAGVAERelations(variant="linear", steps=20).fit(np.random.default_rng(0).normal(size=(rows, 4)))
+                   for rows in (29, 30))
+    assert few.prior_ == 0.03 != enough.prior_
+
+
 def test_a_prior_that_is_none_is_a_sentence():
     with pytest.raises(SagvaeError, match="prior must be one of 'fixed', 'estimated', got 'flat'"):
         SAGVAERelations(prior="flat").fit(np.random.default_rng(0).normal(size=(20, 3)))

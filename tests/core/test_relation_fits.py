@@ -210,8 +210,11 @@ def test_every_method_has_a_learner():
                 "Samworth says nothing of how many are false.")])
 def test_a_selection_by_halves_says_what_its_bound_is_worth(threshold, bound, words):
     found = SimpleNamespace(frequency_=np.ones((5, 5)), resamples=50, threshold_=threshold, expected_false_=bound,
-                            edges_=np.triu(np.ones((5, 5), dtype=bool), 1))
+                            edges_=np.triu(np.ones((5, 5), dtype=bool), 1), n_rows_=30)
     assert words in selection(found)
+    assert "are few" not in selection(found)
+    found.n_rows_ = 29
+    assert selection(found).endswith(" 29 rows are few: in so few, columns look related by chance alone.")
 
 
 def test_a_shipped_fit_is_written_to_a_file_and_left_alone(tmp_path, monkeypatch):

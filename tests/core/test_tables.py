@@ -167,6 +167,21 @@ def test_a_comma_that_could_be_either_is_what_it_is_in_the_other_columns():
     assert "with commas between thousands" in table.columns[0].reason
 
 
+@pytest.mark.parametrize(("cells", "values"), [
+    (("492", "1.670", "3.415"), [492, 1670, 3415]), (("0.123", "0.456", "0.789"), [0.123, 0.456, 0.789]),
+    (("1.5", "1.670", "3.415"), [1.5, 1.67, 3.415]), (("1.234.567", "2.345.678", "999"), [1234567, 2345678, 999])])
+def test_beside_decimal_commas_points_may_stand_between_thousands(cells, values):
+    lines = [f"{cell};{number},5;{number % 2},25" for number, cell in enumerate(cells, 1)]
+    table = read_table(csv("a;b;c", *lines), "a.csv")
+    assert table.values[:, 0].tolist() == values
+    assert ("points between thousands" in table.columns[0].reason) == (values[-1] > 900)
+
+
+def test_without_decimal_commas_a_point_is_a_point():
+    table = read_table(csv("a;b", "0.5;1.670", "1.5;3.415", "0.25;2.100"), "a.csv")
+    assert table.values[:, 1].tolist() == [1.67, 3.415, 2.1]
+
+
 # ---------------------------------------------------------------------- what a person says instead
 
 @pytest.mark.parametrize(("cells", "wish", "values"), [
