@@ -14,7 +14,7 @@ from .graph_files import RelationGraph
 if TYPE_CHECKING:
     from .tables import Column, Table
 
-_COLUMNS, _EDGES, _NAME, _REASON = 30, 15, 32, 60  # lines of each table, letters of a name and of a reason
+_COLUMNS, _EDGES, _NAME, _REASON = 30, 15, 32, 200  # lines of each table, letters of a name and of a reason
 
 
 def columns_of(table: Table) -> str:
