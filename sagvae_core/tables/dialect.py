@@ -11,11 +11,12 @@ from itertools import chain, islice, pairwise
 from ..errors import expected
 from .cells import is_missing, with_comma, with_point
 from .limits import Limits
-from .names import tidy_names
+from .names import quoted, tidy_names
 
 _SEPARATORS = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma"}  # the earlier, the rarer inside a cell
 _SAMPLE = 1 << 20  # letters; the header must be in them
 _SAMPLE_ROWS, _SAMPLE_CELLS = 50, 10_000
+_UNITS_BEFORE = 3  # rows of numbers, that words above them are no slips
 _YEARS = range(1900, 2101)
 
 
@@ -74,11 +75,16 @@ def find_dialect(text: str, limits: Limits, tabs: bool) -> Dialect:
         raise expected("the first line of the table", f"the names of its {others[0][0]:,} columns",
                        f"{len(header):,}", "Remove what stands above the names.")
     names, more = tidy_names(header)
-    body = _end_of_first_row(sample, separator)
+    unit = _unit(rows)
+    count = 1 if unit is None else 2
+    if unit is not None:
+        more = [*more, f"The second row has words such as {quoted([unit])} where the others have numbers: it is taken "
+                       "for units and left out."]
+    body = _end_of_rows(sample, separator, count)
     if body == _SAMPLE:
         raise expected("the first line of the table", f"shorter than {_SAMPLE:,} letters", "a longer one",
                        "Shorten the names.")
-    return Dialect(separator, names, body, 1, [*notes, *more])
+    return Dialect(separator, names, body, count, [*notes, *more])
 
 
 def _first_rows(sample: str, separator: str) -> list[list[str]]:
@@ -124,9 +130,7 @@ def _is_header(rows: list[list[str]]) -> bool:
     Numbers that count up from 0, as pandas names columns, or through years are names all the same.
     """
     first, below = rows[0], rows[1:]
-    columns = [[row[place] for row in below if place < len(row) and not is_missing(row[place])]
-               for place in range(len(first))]
-    numeric = [place for place, cells in enumerate(columns) if cells and all(map(_is_number, cells))]
+    numeric = _numeric(below, len(first))
     if not below:
         numeric = list(range(len(first)))
     if not numeric:
@@ -137,6 +141,23 @@ def _is_header(rows: list[list[str]]) -> bool:
     return _counts(named)
 
 
+def _numeric(rows: list[list[str]], width: int) -> list[int]:
+    """Places of the columns that have numbers and nothing else but gaps."""
+    columns = [[row[place] for row in rows if place < len(row) and not is_missing(row[place])]
+               for place in range(width)]
+    return [place for place, cells in enumerate(columns) if cells and all(map(_is_number, cells))]
+
+
+def _unit(rows: list[list[str]]) -> str | None:
+    """What stands under the first name, if the second row has no numbers but words where all rows below have numbers,
+    as files of instruments have their units there."""
+    if len(rows) < _UNITS_BEFORE + 2:
+        return None
+    second = rows[1]
+    cells = [second[place] for place in _numeric(rows[2:], len(second)) if not is_missing(second[place])]
+    return cells[0] if len(cells) > 1 and not any(map(_is_number, cells)) else None
+
+
 def _counts(cells: list[str]) -> bool:
     numbers = [with_point(cell) for cell in cells]
     if len(numbers) < 3 or None in numbers or any(after != before + 1 for before, after in pairwise(numbers)):
@@ -144,9 +165,10 @@ def _counts(cells: list[str]) -> bool:
     return numbers[0] == 0 or (numbers[0] in _YEARS and numbers[-1] in _YEARS)
 
 
-def _end_of_first_row(sample: str, separator: str) -> int:
+def _end_of_rows(sample: str, separator: str, count: int) -> int:
     file = io.StringIO(sample, newline="")
     for row in csv.reader(file, delimiter=separator):
-        if row:
+        count -= bool(row)
+        if not count:
             break
     return file.tell()

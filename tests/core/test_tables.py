@@ -177,6 +177,19 @@ def test_beside_decimal_commas_points_may_stand_between_thousands(cells, values)
     assert ("points between thousands" in table.columns[0].reason) == (values[-1] > 900)
 
 
+def test_a_row_of_units_under_the_names_is_left_out():
+    rows = ["1.5,20,yes", "2.5,30,no", "3.5,10,yes", "0.5,40,no"]
+    for units in ("kg,°C,", "kg,°C,-"):
+        table = read_table(csv("mass,warmth,smokes", units, *rows), "a.csv")
+        assert table.rows == 4 and table.kinds == ("continuous", "continuous", "binary")
+        assert table.notes == ("The second row has words such as 'kg' where the others have numbers: it is taken for "
+                               "units and left out.",)
+    table = read_table(csv("mass,warmth", "kg,C", "1.5,2", "x,3", "4,5", "2,1", "9,8"), "a.csv")
+    assert table.rows == 6, "a column with another word is no column of numbers"
+    with pytest.raises(SagvaeError, match="line 4 of the table must be 2 cells long"):
+        read_table(csv("mass,warmth", "kg,C", "1.5,2", "2,3,4", "4,5", "2,1", "9,8"), "a.csv")
+
+
 def test_without_decimal_commas_a_point_is_a_point():
     table = read_table(csv("a;b", "0.5;1.670", "1.5;3.415", "0.25;2.100"), "a.csv")
     assert table.values[:, 1].tolist() == [1.67, 3.415, 2.1]
