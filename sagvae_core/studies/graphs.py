@@ -204,7 +204,8 @@ def _learner(method: str, graph: TUGraph, draw: int) -> Any:
     from .. import learners
 
     if method == LEARNER:
-        return learners.SAGVAERelations(seed=draw)
+        # Copies of one graph are no independent rows, so that these cannot say how many edges are to be expected.
+        return learners.SAGVAERelations(prior="fixed", seed=draw)
     key, options, _ = BASELINES[method]
     if key == "vgae":
         options = options | {"seed": draw}
