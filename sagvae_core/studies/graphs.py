@@ -204,8 +204,7 @@ def _learner(method: str, graph: TUGraph, draw: int) -> Any:
     from .. import learners
 
     if method == LEARNER:
-        # Copies of one graph are no independent rows, so that these cannot say how many edges are to be expected.
-        return learners.SAGVAERelations(prior="fixed", seed=draw)
+        return learners.SAGVAERelations(prior="fixed", seed=draw)  # copies are no rows to count on
     key, options, _ = BASELINES[method]
     if key == "vgae":
         options = options | {"seed": draw}

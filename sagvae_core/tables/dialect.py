@@ -149,7 +149,7 @@ def _numeric(rows: list[list[str]], width: int) -> list[int]:
 
 
 def _unit(rows: list[list[str]]) -> str | None:
-    """What stands under the first name, if the second row has no numbers but words where all rows below have numbers,
+    """The first word of the second row, if it has no numbers but words where all rows below have numbers,
     as files of instruments have their units there."""
     if len(rows) < _UNITS_BEFORE + 2:
         return None
