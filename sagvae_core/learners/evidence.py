@@ -1,22 +1,20 @@
 """How sure is each edge when nobody knows the truth: closed forms in NumPy.
 
-Training leaves most edge probabilities at 0 or 1, which decides but does not rank. Given the rest of the learned graph,
-the optimal q(A_ij) has a closed form where each column is a regression on its neighbours: its log-odds are what the
-edge adds to the log-likelihood, less its price. That is one coordinate step of the variational optimum of eq. 9.
+Training leaves most edge probabilities at 0 or 1, which decides but does not rank. Given the rest of the graph, the
+optimal q(A_ij) has a closed form where each column is a regression on its neighbours: its log-odds are what the edge
+adds to the log-likelihood, less its price. That is one coordinate step of the variational optimum of eq. 9. The rest
+of the graph is the trained one, or any of those that are as likely (:mod:`.averaging`).
 
 Symbols: M rows, N nodes, C channels, Q features of a node that its neighbours may be regressed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from .bits import RIDGE, Bits
-from .densities import products
-
-_LARGEST_R2 = 1 - 1e-9
+from .averaging import average
+from .bits import Bits
+from .moments import Moments
 
 
 def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
@@ -40,33 +38,48 @@ def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
         others. "direct": and neither given none nor without any one neighbour less do they stop to, as two causes of
         one effect do once it is not held fixed (the idea of the PC algorithm, Spirtes and Glymour 1991).
     """
-    nodes, channels = x.shape[1:]
-    tests = _Tests(x, features, np.array([], dtype=int) if binary is None else np.asarray(binary))
+    tests = _Tests(x, Moments(x, features), binary)
     neighbours = [np.flatnonzero(line) for line in graph]
-    observed = (~np.isnan(x).any(axis=2)).astype(float)
-    counts = observed.T @ observed
-    price = prior_log_odds - 0.5 * features.shape[2] * channels * np.log(np.maximum(counts, 1))
-    own = np.stack([tests.gains(i, neighbours[i]) for i in range(nodes)])  # given i's own neighbours, by every j
-    others = np.stack([tests.gained(j, neighbours[j]) for j in range(nodes)], axis=1)  # given those of j
+    counts = tests.moments.counts
+    price = prior_log_odds - 0.5 * tests.moments.coefficients * np.log(np.maximum(counts, 1))
+    own = tests.all_gains(graph)  # given i's own neighbours, by every j
+    others = np.stack([tests.gained(j, given) for j, given in enumerate(neighbours)], axis=1)  # given those of j
     conditional = (own + own.T + others + others.T) / 4
-    direct = conditional
-    marginal = np.stack([tests.gains(i, neighbours[i][:0]) for i in range(nodes)])
-    fewer = np.full((nodes, nodes), np.inf)
-    for i in range(nodes):
-        for left_out in neighbours[i]:
-            fewer[i] = np.minimum(fewer[i], tests.gains(i, neighbours[i][neighbours[i] != left_out]))
-    for least in (marginal, fewer):
-        direct = np.minimum(direct, (least + least.T) / 2)
-    return {"conditional": conditional + price, "direct": direct + price}
+    return {"conditional": conditional + price, "direct": np.minimum(conditional, tests.direct(graph)) + price}
+
+
+def averaged_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, share: float,
+                      binary: np.ndarray | None = None, seed: int = 0, rounds: int = 12) -> dict[str, np.ndarray]:
+    """:func:`edge_evidence` as its mean over graphs that the rows leave possible, ``graph`` being where drawing starts.
+
+    Edges of binary nodes, whose regressions take long, and what is not held fixed for direct relations are given the
+    one graph of the pairs that are edges of most of these.
+
+    Args:
+        share: of pairs that are edges, before any data.
+        seed: of the draws. rounds: how often every pair is drawn.
+    """
+    tests = _Tests(x, Moments(x, features, corrected=True), binary)
+    averaged = average(tests.moments, graph, share, rounds, seed)
+
+    def log_odds(nats: np.ndarray) -> np.ndarray:
+        return averaged.expected.log_odds(nats, averaged.signs, tests.moments.coefficients, tests.moments.counts)
+
+    conditional = averaged.scores
+    if len(tests.binary):
+        touched = np.isin(np.arange(len(graph)), tests.binary)
+        own = tests.all_gains(averaged.graph)
+        conditional = np.where(touched[:, None] | touched, log_odds((own + own.T) / 2), conditional)
+    direct = np.minimum(conditional, log_odds(tests.direct(averaged.graph)))
+    return {"conditional": conditional, "direct": direct}
 
 
 class _Tests:
     """What every node says of every other, by linear regressions, or logistic ones of binary nodes."""
 
-    def __init__(self, x: np.ndarray, features: np.ndarray, binary: np.ndarray) -> None:
-        self.moments = _Moments(x, features)
-        self.bits = Bits(x[:, :, 0], self.moments.standardised, binary) if len(binary) else None
-        self.binary = binary
+    def __init__(self, x: np.ndarray, moments: Moments, binary: np.ndarray | None) -> None:
+        self.moments, self.binary = moments, np.array([], dtype=int) if binary is None else np.asarray(binary)
+        self.bits = Bits(x[:, :, 0], moments.standardised, self.binary) if len(self.binary) else None
 
     def gains(self, target: int, given: np.ndarray) -> np.ndarray:
         """Nats that each node adds to ``target``'s regression on the others of ``given``, (N,); 0 for itself."""
@@ -81,90 +94,16 @@ class _Tests:
             found[self.binary] = self.bits.gained(candidate, given)
         return found
 
+    def all_gains(self, graph: np.ndarray) -> np.ndarray:
+        """:meth:`gains` given each node's neighbours: of the nodes (rows) by all others (columns), (N, N)."""
+        return np.stack([self.gains(i, np.flatnonzero(line)) for i, line in enumerate(graph)])
 
-class _Moments:
-    """Second moments of rows x (M, N, C) and features (M, N, Q), enough for every regression between nodes."""
-
-    def __init__(self, x: np.ndarray, features: np.ndarray) -> None:
-        self.rows, self.nodes, self.channels = x.shape
-        self.count = features.shape[2]
-        features = features - np.nanmean(features, axis=0)
-        features = features / np.maximum(np.nanstd(features, axis=0), 1e-9)
-        self.standardised = np.nan_to_num(features)
-        flat = np.concatenate([x.reshape(self.rows, -1), features.reshape(self.rows, -1)], axis=1)
-        self.moments, self.weights = products(flat), None
-        missing = np.isnan(x).any(axis=2)
-        if missing.any():
-            observed = (~missing).astype(float)
-            self.weights = observed.T @ observed / self.rows
-        columns = np.arange(flat.shape[1])
-        self.targets = columns[: self.nodes * self.channels].reshape(self.nodes, self.channels)
-        self.features = columns[self.nodes * self.channels:].reshape(self.nodes, self.count)
-
-    def _counted(self, gains: np.ndarray, node: int) -> np.ndarray:
-        """Gains of the whole table's size in the size of the rows that ``node`` and each other one have."""
-        return gains if self.weights is None else gains * self.weights[node]
-
-    def gains(self, target: int, candidates: Sequence[int], given: np.ndarray) -> np.ndarray:
-        """Nats that each candidate's features (J of them) add to a regression of ``target`` on the ``given``, (J,)."""
-        columns, wanted = self.features[np.asarray(candidates)], self.targets[target]
-        # Of each candidate alone: what candidates have to do with each other is most of the work, and not asked for.
-        cross = self.moments[columns[:, :, None], wanted]
-        gram = self.moments[columns[:, :, None], columns[:, None, :]]
-        whole = self.moments[wanted, wanted]
-        held = self.features[given].ravel()
-        if len(held):
-            inner = self.moments[np.ix_(held, held)]
-            regular = inner + RIDGE * self.rows * np.eye(len(held))
-            seen, aimed = self.moments[held[:, None, None], columns], self.moments[np.ix_(held, wanted)]
-            by_seen = np.linalg.solve(regular, seen.reshape(len(held), -1))
-            by_aimed = np.linalg.solve(regular, aimed)
-            rest_seen = (inner @ by_seen).reshape(seen.shape) - seen
-            by_seen, rest_aimed = by_seen.reshape(seen.shape), inner @ by_aimed - aimed
-            cross = cross - np.einsum("hjq,hc->jqc", seen, by_aimed) + np.einsum("hjq,hc->jqc", by_seen, rest_aimed)
-            gram = gram - np.einsum("hjq,hjr->jqr", seen, by_seen) + np.einsum("hjq,hjr->jqr", by_seen, rest_seen)
-            whole = whole - (aimed * by_aimed).sum(axis=0) + (by_aimed * rest_aimed).sum(axis=0)
-        gram = gram + RIDGE * self.rows * np.eye(self.count)
-        explained = (cross * np.linalg.solve(gram, cross)).sum(axis=1)
-        return self._nats(explained, whole).sum(axis=1)
-
-    def all_gains(self, target: int, given: np.ndarray) -> np.ndarray:
-        """:meth:`gains` of every node, each given the others of ``given``, (N,); 0 for ``target`` itself."""
-        found = np.zeros(self.nodes)
-        free = np.setdiff1d(np.arange(self.nodes), [*given, target])
-        if len(free):
-            found[free] = self.gains(target, free, given)
-        for candidate in given:
-            found[candidate] = self.gains(target, [candidate], given[given != candidate])[0]
-        return self._counted(found, target)
-
-    def all_gained(self, candidate: int, given: np.ndarray) -> np.ndarray:
-        """Nats that ``candidate`` adds to every node's regression on the others of ``given``, (N,); 0 to its own."""
-        found = np.zeros(self.nodes)
-        free = np.setdiff1d(np.arange(self.nodes), [*given, candidate])
-        size, count = self.channels, self.count
-        if len(free):
-            wanted = np.concatenate([self.targets[free].ravel(), self.features[candidate]])
-            left = self._left(wanted, self.features[given].ravel())
-            cross = left[-count:, :-count]
-            gram = left[-count:, -count:] + RIDGE * self.rows * np.eye(count)
-            explained = (cross * np.linalg.solve(gram, cross)).sum(axis=0)
-            nats = self._nats(explained, left[:-count, :-count].diagonal())
-            found[free] = nats.reshape(len(free), size).sum(axis=1)
-        for target in given:
-            found[target] = self.gains(target, [candidate], given[given != target])[0]
-        return self._counted(found, candidate)
-
-    def _nats(self, explained: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        """What explaining so much of the squares of a column is worth."""
-        return -0.5 * self.rows * np.log1p(-np.clip(explained / np.maximum(whole, 1e-12), 0, _LARGEST_R2))
-
-    def _left(self, wanted: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """Second moments of what a ridge regression on ``given`` leaves of the ``wanted`` columns."""
-        left = self.moments[np.ix_(wanted, wanted)]
-        if len(given) == 0:
-            return left
-        inner, cross = self.moments[np.ix_(given, given)], self.moments[np.ix_(given, wanted)]
-        slopes = np.linalg.solve(inner + RIDGE * self.rows * np.eye(len(given)), cross)
-        fitted = cross.T @ slopes
-        return left - fitted - fitted.T + slopes.T @ inner @ slopes
+    def direct(self, graph: np.ndarray) -> np.ndarray:
+        """The least that pairs add to each other given none, or without any one of their neighbours, (N, N)."""
+        nodes = len(graph)
+        marginal, fewer = self.all_gains(np.zeros_like(graph)), np.full((nodes, nodes), np.inf)
+        for i in range(nodes):
+            neighbours = np.flatnonzero(graph[i])
+            for left_out in neighbours:
+                fewer[i] = np.minimum(fewer[i], self.gains(i, neighbours[neighbours != left_out]))
+        return np.minimum(marginal + marginal.T, fewer + fewer.T) / 2

@@ -38,6 +38,7 @@ from .variants import (
 
 VARIANTS = ("linear", "nonlinear", "smoothing")
 PRIORS = ("fixed", "estimated")
+EVIDENCE = ("trained", "averaged")
 _FUNCTIONS = 3  # along each edge, of "nonlinear"
 
 
@@ -68,6 +69,9 @@ class SAGVAERelations(RelationLearner):
         prior: what share of the pairs is taken for edges before any row is seen. "estimated": the share that makes the
             rows most probable (:mod:`.prior`), where these are 30 or more. "fixed": 3 %, too little for small tables,
             where a fifth of the pairs can be edges. It moves all log-odds alike, so that pairs rank the same.
+        evidence: what the edges of "linear" and "nonlinear" are judged given: "trained", the trained graph; "averaged",
+            the graphs that the rows leave possible, drawn from their posterior (:mod:`.averaging`), which from few rows
+            are many. "smoothing", which searches its graph, is the same either way.
         settings: changes to the :class:`~sagvae_core.ModelConfig` of "linear" and "nonlinear", for experiments, such as
             ``{"normalisation": "symmetric"}``.
         seed: of weights, batches and noise.
@@ -89,9 +93,10 @@ class SAGVAERelations(RelationLearner):
     def __init__(self, density: float | None = None, standardise: bool = True, variant: str = "auto",
                  relation: str = "conditional", steps: int = 1200, early_stopping: bool = True,
                  margins: tuple[float, float] = (0.05, 0.005), settings: dict[str, Any] | None = None, seed: int = 0,
-                 device: str = "cpu", missing: str = "error", prior: str = "estimated") -> None:
+                 device: str = "cpu", missing: str = "error", prior: str = "estimated",
+                 evidence: str = "trained") -> None:
         super().__init__(density, standardise, missing)
-        self.prior = prior
+        self.prior, self.evidence = prior, evidence
         self.variant, self.relation, self.steps, self.early_stopping = variant, relation, steps, early_stopping
         self.margins, self.settings, self.seed, self.device = margins, settings, seed, device
 
@@ -118,6 +123,7 @@ class SAGVAERelations(RelationLearner):
             raise expected("steps", "a whole number of at least 1", repr(self.steps))
         check_margins(self.margins)
         one_of("prior", self.prior, PRIORS)
+        one_of("evidence", self.evidence, EVIDENCE)
         _check_settings(self.settings)
         ranks = normal_scores(x)
         fits = {self.variant: self._fitted(self.variant, x, ranks)} if self.variant != "auto" else {}
@@ -150,7 +156,7 @@ class SAGVAERelations(RelationLearner):
             criterion["nonlinear"] = (
                 predictive_density(ranks, nonlinear.features, nonlinear.graph, binary=self._binary)
                 - predictive_density(ranks, linear.features, linear.graph, binary=self._binary))
-        criterion["smoothing"] = SmoothingCriterion(linear.readings["conditional"], ranks)(fits["smoothing"].graph)
+        criterion["smoothing"] = SmoothingCriterion(linear.trained["conditional"], ranks)(fits["smoothing"].graph)
         return {variant: fits[variant] for variant in VARIANTS if variant in fits}, criterion
 
     def _promising(self, x: np.ndarray, ranks: np.ndarray) -> dict[str, Any]:
@@ -159,14 +165,14 @@ class SAGVAERelations(RelationLearner):
         fits: dict[str, Any] = {"linear": self._fitted("linear", x, ranks)}
         if curved_gain(ranks[:, :, 0], fits["linear"].graph, PRIOR_LOG_ODDS) > self.margins[0] / 2:
             fits["nonlinear"] = self._fitted("nonlinear", x, ranks)
-        better = SmoothingCriterion(fits["linear"].readings["conditional"], ranks)
+        better = SmoothingCriterion(fits["linear"].trained["conditional"], ranks)
         least = min(0.0, self.margins[1])
         fits["smoothing"] = self._fitted("smoothing", x, ranks, lambda graph: better(graph) - least)
         return fits
 
     def _fitted(self, variant: str, x: np.ndarray, ranks: np.ndarray,
                 promise: Callable[[np.ndarray], float] | None = None) -> Neighbours | Smoothing:
-        training = Training(int(self.steps), self.early_stopping, self.seed, self.device)
+        training = Training(int(self.steps), self.early_stopping, self.seed, self.device, self.evidence == "averaged")
         if variant == "smoothing":
             return Smoothing(training, x, promise)
         return Neighbours(training, ranks, _FUNCTIONS if variant == "nonlinear" else 0, self.settings or {},

@@ -20,7 +20,7 @@ from ..training import Trainer
 from .base import stacked
 from .classical import partial_correlation, shrunk_precision
 from .densities import predictive_density, second_moments
-from .evidence import edge_evidence
+from .evidence import averaged_evidence, edge_evidence
 from .filters import filter_density, filtered_graph
 
 RELATIONS = ("conditional", "direct")
@@ -34,12 +34,13 @@ _HOPELESS = -0.05  # nats a value; of rows that were smoothed the strongest part
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How long and on what to train; see the arguments of :class:`SAGVAERelations`."""
+    """How long and on what to train, and what evidence to read; see the arguments of :class:`SAGVAERelations`."""
 
     steps: int
     early_stopping: bool
     seed: int
     device: str
+    averaged: bool = False
 
     def __call__(self, config: ModelConfig, x: np.ndarray, batch_size: int, quality: Callable[[SAGVAE], float],
                  **stage: Any) -> tuple[SAGVAE, int]:
@@ -76,6 +77,7 @@ class Neighbours:
     """Each column from its neighbours alone, in normal scores; ``functions`` > 0 adds so many along each edge.
 
     ``binary`` nodes have a Bernoulli likelihood. Where values are missing (NaN), the bound is over the others.
+    ``trained`` are the readings given the trained graph alone.
     """
 
     def __init__(self, training: Training, ranks: np.ndarray, functions: int, settings: dict[str, Any],
@@ -95,7 +97,9 @@ class Neighbours:
             kl_z_weight=0.1 if functions else 0.3, kl_graph_weight=(1.5 if functions else 1.0) / (rows * channels))
         self.graph = self.model.edges().numpy()
         self.features = features_of(self.model, ranks)
-        self.readings = edge_evidence(ranks, self.features, self.graph, PRIOR_LOG_ODDS, binary)
+        self.trained = edge_evidence(ranks, self.features, self.graph, PRIOR_LOG_ODDS, binary)
+        self.readings = self.trained if not training.averaged else averaged_evidence(
+            ranks, self.features, self.graph, PRIOR, binary, training.seed)
 
 
 @torch.no_grad()

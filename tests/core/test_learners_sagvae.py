@@ -20,7 +20,8 @@ from sagvae_core.learners.densities import (
     predictive_density,
     second_moments,
 )
-from sagvae_core.learners.evidence import _Moments, edge_evidence
+from sagvae_core.learners.evidence import edge_evidence
+from sagvae_core.learners.moments import Moments
 from sagvae_core.learners.screening import curved_gain
 from sagvae_core.learners.variants import Training
 
@@ -267,7 +268,7 @@ def test_evidence_of_several_channels_and_functions_is_that_of_its_regressions()
     graph = np.zeros((5, 5), dtype=bool)
     for i, j in ((0, 1), (1, 2), (2, 3)):
         graph[i, j] = graph[j, i] = True
-    moments = _Moments(x - x.mean(axis=0), features)
+    moments = Moments(x - x.mean(axis=0), features)
     for j in range(5):
         given = np.flatnonzero(graph[j])
         expected = [0.0 if i == j else moments.gains(i, [j], given[given != i])[0] for i in range(5)]
