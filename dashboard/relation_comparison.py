@@ -43,10 +43,13 @@ def methods(graphs: Mapping[str, RelationGraph], named: Mapping[str, str], posit
         if not len(frame):
             st.caption("No two methods chose the same pair.")
             return
+        many = f"Of {len(every)} methods."
+        often = "Share of the resamples that chose the pair, mean over the methods."
         st.dataframe(frame, hide_index=True, key=f"{key}_agreed", height="content" if len(frame) <= 8 else 318,
-                     column_config={"Methods": st.column_config.NumberColumn(help=f"Of {len(every)} methods."),
-                                    "Mean frequency": st.column_config.NumberColumn(format="percent", help=(
-                                        "Share of the resamples that chose the pair, mean over the methods."))})
+                     column_config={"Source": st.column_config.TextColumn(width=100),  # narrow, for half of 800 pixels
+                                    "Target": st.column_config.TextColumn(width=100),
+                                    "Methods": st.column_config.NumberColumn(width=65, help=many),
+                                    "Frequency": st.column_config.NumberColumn(width=75, format="percent", help=often)})
         st.caption("Methods look at the same rows: that they agree makes a relation likely, but proves nothing.")
 
 

@@ -164,7 +164,7 @@ def agreed_table(graphs: Sequence[RelationGraph]) -> pd.DataFrame:
                           "Target": [cell(names[node]) for node in second], "Methods": counted[first, second]})
     steady = [np.asarray(graph.frequency) for graph in graphs if graph.frequency is not None]
     if steady:
-        frame["Mean frequency"] = np.mean(steady, axis=0)[first, second]
+        frame["Frequency"] = np.mean(steady, axis=0)[first, second]
     return frame.sort_values(list(frame.columns[:1:-1])[::-1], ascending=False, kind="stable", ignore_index=True)
 
 

@@ -19,7 +19,7 @@ def follow() -> None:
         return
     if all(map(is_shipped, named.values())):
         st.caption("Finished fits of two example tables, to see what you will get. Yours will stand here too.")
-    name = choose("Fit", named, state.FIT, state.FIT_NEXT, format_func=lambda name: called(named[name]))
+    name = choose("What is shown below", named, state.FIT, state.FIT_NEXT, format_func=lambda name: called(named[name]))
     with parts.guard():
         watch(named[name])
 
@@ -38,5 +38,6 @@ parts.heading("Your data", "Which columns of your table belong together? Upload 
               "start. The fit is a process of its own: closing this page does not stop it.")
 with st.container(border=True):
     new_fit()
+st.subheader("Fits", anchor=False)
 with parts.guard():
     follow()

@@ -1,4 +1,4 @@
-"""Cells of text read as numbers: decimal commas, thousands, per cent, and the many ways to write "nothing here"."""
+"""Cells of text read as numbers: decimal commas, thousands, money, per cent, and all ways to say "nothing here"."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _LONGEST = 400  # letters of a number: the largest that a computer holds has 309
 
 _POINT = re.compile(r"(?=[+-]?\.?\d)[+-]?(?:\d+|[1-9]\d{0,2}(?:[ ,']\d{3})+)?(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"(?=[+-]?,?\d)[+-]?(?:\d+|[1-9]\d{0,2}(?:[ .']\d{3})+)?(?:,\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_MONEY = re.compile(r"(?P<sign>[+-]?) ?[$€£¥₹] ?(?P<before>.+)|(?P<after>.+?) ?[$€£¥₹]")
+_BRACKETS = re.compile(r"\((?P<inside>[^()+-]+)\)")  # as accounts write what is below zero
 _INFINITE = re.compile(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
 _ALIKE = str.maketrans({"−": "-", "’": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " "})
 
@@ -31,12 +33,12 @@ def is_missing(text: str) -> bool:
 
 
 def with_point(text: str) -> float | None:
-    """A number with a decimal point: "1.5", "1,234.5", "1 234", "12%". None when it is no number."""
+    """A number with a decimal point: "1.5", "1,234.5", "1 234", "12%", "$ 5", "(5)" for -5. None when it is none."""
     return _number(text, _POINT, lambda number: number.replace(",", ""))
 
 
 def with_comma(text: str) -> float | None:
-    """A number with a decimal comma: "1,5", "1.234,5", "1 234", "12%". None when it is no number."""
+    """A number with a decimal comma: "1,5", "1.234,5", "1 234", "12%", "5 €", "(5)" for -5. None when it is none."""
     return _number(text, _COMMA, lambda number: number.replace(".", "").replace(",", "."))
 
 
@@ -44,12 +46,30 @@ def _number(text: str, pattern: re.Pattern[str], plain: Callable[[str], str]) ->
     if len(text) > _LONGEST:
         return None
     if not pattern.fullmatch(text):  # nearly all numbers are plain ones
-        text = text.translate(_ALIKE).strip().removesuffix("%").rstrip()
+        text = _bare(text.translate(_ALIKE).strip().removesuffix("%").rstrip())
         if _INFINITE.fullmatch(text):
             return math.copysign(math.inf, -1 if text.startswith("-") else 1)
         if not pattern.fullmatch(text):
             return None
     return float(plain(text).replace(" ", "").replace("'", ""))
+
+
+def is_money(text: str) -> bool:
+    """Whether a number has a currency sign."""
+    return _MONEY.fullmatch(text.translate(_ALIKE).strip().strip("()")) is not None
+
+
+def is_bracketed(text: str) -> bool:
+    """Whether a number stands in brackets."""
+    return _BRACKETS.fullmatch(text.strip()) is not None
+
+
+def _bare(text: str) -> str:
+    """The number without currency sign and brackets."""
+    if bracketed := _BRACKETS.fullmatch(text):
+        return "-" + _bare(bracketed["inside"].strip())
+    money = _MONEY.fullmatch(text)
+    return text if money is None else money["after"] or money["sign"] + money["before"]
 
 
 def comma_votes(texts: Iterable[str]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cells import LARGEST, comma_votes, is_missing, with_comma, with_point
+from .cells import LARGEST, comma_votes, is_bracketed, is_missing, is_money, with_comma, with_point
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,6 +122,10 @@ def _numbers_in_text(column: Texts, read: list[float | None], comma: bool, slips
         how[0] += f", with {'points' if comma else 'commas'} between thousands"
     if any("%" in text for text in column.texts):
         how.append("per cent signs are dropped")
+    if any(map(is_money, column.texts)):
+        how.append("currency signs are dropped")
+    if any(map(is_bracketed, column.texts)):
+        how.append("those in brackets are negative")
     if slips:
         slip = next(text for text, number in zip(column.texts, read) if number is None)
         how.append(f"{slips:,} that {'is' if slips == 1 else 'are'} no number, such as {_cut(slip)!r}, "

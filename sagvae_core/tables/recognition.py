@@ -14,6 +14,7 @@ from .table import FEWEST, KINDS, LEFT_OUT, Column, is_constant
 _MOST_LEVELS = 10  # of a whole number that counts as ordinal
 _SEEN = 2  # times that each level occurs at least, on average: else few rows make any whole number ordinal
 _ROW_NUMBERS = 10  # rows from which on the numbers 1, 2, 3, ... are no measurement
+_CODES = tuple(sign * (10 ** digits - 1) for digits in (2, 3, 4, 5) for sign in (-1, 1))  # -99, 99, -999, ...
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _ID_WORDS = {"id", "ids", "uuid", "guid"}  # one of the words of a name
 _ID_NAMES = {"index", "idx", "key", "row", "rownames", "unnamed", "indexlevel"}  # all of a name
@@ -50,7 +51,7 @@ def recognise_column(name: str, content: Content, wish: str | None = None) -> tu
     elif whole and (identity := _identity(name, observed, len(content.values))):
         return _column(name, content, LEFT_OUT, identity), None
     kind = wish or _kind(content, len(observed), whole)
-    reason, values = content.how, content.values
+    reason, values = _joined(content.how, _code(observed) if content.distinct > 2 else ""), content.values
     if kind == "binary":
         low, high = float(observed.min()), float(observed.max())
         values = np.where(np.isnan(values), np.nan, (values == high).astype(float))
@@ -87,6 +88,19 @@ def _obstacle(content: Content) -> str:
         return f"the same value in every row{' that has one' if content.missing else ''}, {content.examples[0]}"
     if is_constant(content.values[~np.isnan(content.values)]):
         return "values that differ by less than a computer can divide by"
+    return ""
+
+
+def _code(observed: np.ndarray) -> str:
+    """A warning of a number that may say "nothing here", as -999 does in files of instruments and surveys: it occurs
+    more than once, and as far from all others as these spread, or farther."""
+    for code in _CODES:
+        count = int((observed == code).sum())
+        others = observed[observed != code]
+        if count > 1 and len(others):
+            low, high = others.min(), others.max()
+            if code < low - (high - low) or code > high + (high - low):
+                return f"{code} occurs {count:,} times, far from all else: if it means a gap, empty these cells"
     return ""
 
 

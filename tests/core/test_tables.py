@@ -90,6 +90,9 @@ def test_a_small_table():
     (["1.234,5", "0,5", "7"], "continuous", [1234.5, 0.5, 7]),
     (["12%", "13.5 %", "-"], "binary", [0, 1, None]),
     (["−1.5", "+2", "3e2", ""], "continuous", [-1.5, 2, 300, None]),
+    (["(0.46)", "1.5", "(1,200.5)"], "continuous", [-0.46, 1.5, -1200.5]),
+    (["$1.50", "-$2", "($ 3.25)", "$-4"], "continuous", [1.5, -2, -3.25, -4]),
+    (["€ 30.000,00", "2,5 €", "0,75"], "continuous", [30000, 2.5, 0.75]),
     ([decimal.Decimal("1.5"), decimal.Decimal(2), decimal.Decimal(3)], "continuous", [1.5, 2, 3]),
     ([True, None, False], "binary", [1, None, 0]),
     ([1, "2", 4.5, None], "continuous", [1, 2, 4.5, None]),
@@ -188,6 +191,25 @@ def test_a_row_of_units_under_the_names_is_left_out():
         read_table(csv("mass,warmth", "kg,C", "1.5,2", "x,3", "4,5", "2,1", "9,8"), "a.csv")
     with pytest.raises(SagvaeError, match="line 4 of the table must be 2 cells long"):
         read_table(csv("mass,warmth", "kg,C", "1.5,2", "2,3,4", "4,5", "2,1", "9,8"), "a.csv")
+
+
+def test_money_and_brackets_are_said_to_be_read():
+    found, _ = column(["$1.50", "($2.25)", "3", "4.5"])
+    assert found.reason == "numbers written as text; currency signs are dropped; those in brackets are negative"
+    for no_number in ("$", "()", "($)", "(-5)", "$$5", "5$5", "(5", "5 dollars"):
+        found, numbers = column([no_number, "1.5", "2.5", "3.5"] * 3)
+        assert found.kind == LEFT_OUT and numbers is None, no_number
+
+
+@pytest.mark.parametrize(("cells", "code"), [
+    ([*MEASURED[:28], -999, -999], -999), ([*MEASURED[:28], 99, 99], 99), ([*[1, 2, 3, 4] * 7, 99, 99], 99),
+    ([*MEASURED[:29], -999], None), ([-999, 5000, 3000, -999, 20, -999], None), ([*range(90, 110)] * 2, None),
+    ([0, -999] * 15, None)])
+def test_a_number_that_may_stand_for_a_gap_is_pointed_out_and_kept(cells, code):
+    found, numbers = column(cells)
+    said = f"{code} occurs 2 times, far from all else: if it means a gap, empty these cells"
+    assert (said in found.reason) == (code is not None) and ("gap" in found.reason) == (code is not None)
+    assert found.missing == 0 and numbers is not None
 
 
 def test_without_decimal_commas_a_point_is_a_point():
