@@ -69,8 +69,8 @@ def edge_kinds(probabilities: np.ndarray, truth: np.ndarray, threshold: float) -
     return {"hit": found[is_true], "miss": missed, "false": found[~is_true]}
 
 
-def shown_edges(probabilities: np.ndarray, threshold: float, truth: np.ndarray | None,
-                limit: int) -> tuple[np.ndarray, np.ndarray, int]:
+def shown_edges(probabilities: np.ndarray, threshold: float, truth: np.ndarray | None, limit: int,
+                negative: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, int]:
     """The edges that a node-link figure draws, the most probable first.
 
     Args:
@@ -78,14 +78,17 @@ def shown_edges(probabilities: np.ndarray, threshold: float, truth: np.ndarray |
         threshold: in [0, 1].
         truth: (N, N) or None; if given, the missed edges are drawn too.
         limit: of all of these, keep no more than this many.
+        negative: bool (N, N), the pairs that go in opposite directions; not with ``truth``.
 
     Returns:
-        pairs (E, 2) int; kinds (E,) of "hit", "miss" and "false" as in :func:`edge_kinds`, "" without a truth; how many
-        there would be without the limit.
+        pairs (E, 2) int; kinds (E,) of "hit", "miss" and "false" as in :func:`edge_kinds`, without a truth "negative"
+        and ""; how many there would be without the limit.
     """
     probabilities = np.asarray(probabilities)
     if truth is None:
-        by_kind = {"": strongest_edges(probabilities, threshold)}
+        found = strongest_edges(probabilities, threshold)
+        below = np.zeros(len(found), dtype=bool) if negative is None else negative[found[:, 0], found[:, 1]]
+        by_kind = {"": found[~below], "negative": found[below]}
     else:
         by_kind = edge_kinds(probabilities, truth, threshold)
     pairs = np.concatenate(list(by_kind.values()))

@@ -23,7 +23,7 @@ def network_figure(probabilities: np.ndarray, threshold: float, positions: np.nd
                    names: Sequence[str] | None = None, groups: Sequence[int] | None = None,
                    group_names: Sequence[str] | None = None, truth: np.ndarray | None = None, max_edges: int = 4000,
                    dark: bool = False, highlight: int | None = None, height: int = 560,
-                   steadiness: np.ndarray | None = None) -> go.Figure:
+                   steadiness: np.ndarray | None = None, negative: np.ndarray | None = None) -> go.Figure:
     """Nodes at fixed places and the edges with p > threshold, wider and stronger the surer they are.
 
     Args:
@@ -39,6 +39,7 @@ def network_figure(probabilities: np.ndarray, threshold: float, positions: np.nd
         highlight: a node whose own edges stand out while the others step back.
         height: in pixels.
         steadiness: (N, N) in [0, 1], how opaque the edges are where that is not how sure they are; not with ``truth``.
+        negative: bool (N, N), the pairs that go in opposite directions, in a colour and dashes of their own.
 
     Returns:
         A figure whose node traces carry the node's index as ``customdata`` (for ``on_select``).
@@ -49,7 +50,7 @@ def network_figure(probabilities: np.ndarray, threshold: float, positions: np.nd
     names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     figure = go.Figure()
     shown, total = _add_edges(figure, probabilities, threshold, positions, truth, max_edges, dark, highlight,
-                              steadiness)
+                              steadiness, negative)
     _add_nodes(figure, probabilities, threshold, positions, names, groups, group_names, dark, highlight)
     hidden = {"visible": False, "fixedrange": False}
     # Stretching the axis' range to the page would only add empty page: keep the graph's own shape.
@@ -129,9 +130,9 @@ def figure_one(truth_positions: np.ndarray, reconstructed_positions: np.ndarray,
 
 def _add_edges(figure: go.Figure, probabilities: np.ndarray, threshold: float, positions: np.ndarray,
                truth: np.ndarray | None, limit: int, dark: bool, highlight: int | None,
-               steadiness: np.ndarray | None) -> tuple[int, int]:
+               steadiness: np.ndarray | None, negative: np.ndarray | None) -> tuple[int, int]:
     """Add a trace for every band (or kind) of edges; returns how many are drawn of how many."""
-    pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit)
+    pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit, negative)
     sure = probabilities[pairs[:, 0], pairs[:, 1]]
     own = np.zeros(len(pairs), dtype=bool) if highlight is None else (pairs == highlight).any(1)
     fade = 1.0 if highlight is None else 0.45
@@ -142,10 +143,17 @@ def _add_edges(figure: go.Figure, probabilities: np.ndarray, threshold: float, p
         steady = band if steadiness is None else steady_bands(steadiness[pairs[:, 0], pairs[:, 1]])
         opacities = 0.3 + 0.15 * np.arange(_BANDS) if steadiness is None else STEADY
         for level in range(_BANDS):  # the surest last, on top
-            line = {"color": palette.muted(dark), "width": scale * (0.7 + 0.75 * level)}
             for step in np.unique(steady[band == level]) if steadiness is not None else [level]:
-                figure.add_trace(lines(positions, pairs[(band == level) & (steady == step) & ~own], line,
-                                        opacity=fade * float(opacities[step])))
+                these = (band == level) & (steady == step) & ~own
+                for kind in ("", *np.unique(kinds[these & (kinds != "")]).tolist()):
+                    line = {"color": styles[kind].color, "dash": styles[kind].dash} if kind else {
+                        "color": palette.muted(dark)}
+                    figure.add_trace(lines(positions, pairs[these & (kinds == kind)],
+                                           line | {"width": scale * (0.7 + 0.75 * level)},
+                                           opacity=fade * float(opacities[step])))
+        if (kinds == "negative").any():  # in the legend once, whatever the bands
+            line = {"color": styles["negative"].color, "width": 1.5, "dash": styles["negative"].dash}
+            figure.add_trace(lines(positions, pairs[:0], line, name=styles["negative"].label, legend=True, empty=True))
     else:
         for kind in palette.EDGE_KINDS:
             line = {"color": styles[kind].color, "width": max(scale, 0.7) * 1.5, "dash": styles[kind].dash}

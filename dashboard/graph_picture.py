@@ -41,6 +41,7 @@ class Drawn:
         group_names: a name for each group number, for the legend; untrusted.
         truth: (N, N); if given, edges are told apart as hit, miss and false edge.
         steadiness: (N, N) in [0, 1], how opaque an edge is where that is not how sure it is; not with ``truth``.
+        negative: bool (N, N), the pairs that go in opposite directions; not with ``truth``.
     """
 
     probabilities: np.ndarray
@@ -51,6 +52,7 @@ class Drawn:
     group_names: Sequence[str] | None = None
     truth: np.ndarray | None = None
     steadiness: np.ndarray | None = None
+    negative: np.ndarray | None = None
 
 
 class _Line(NamedTuple):
@@ -131,20 +133,21 @@ def _sheet(drawn: Drawn, limit: int) -> _Sheet:
 
 def _edges(drawn: Drawn, places: np.ndarray, limit: int) -> tuple[list[_Line], tuple[list[str], str]]:
     """The edges, the surest on top; which kinds there are, and what is to be said about those left out."""
-    pairs, kinds, total = shown_edges(drawn.probabilities, drawn.threshold, drawn.truth, limit)
+    pairs, kinds, total = shown_edges(drawn.probabilities, drawn.threshold, drawn.truth, limit, drawn.negative)
     thin = 1.0 if len(pairs) <= 400 else 0.7 if len(pairs) <= 1500 else 0.4  # many lines must not become a blot
     styles, lines = palette.edge_styles(), []
     steady = None if drawn.steadiness is None else np.array(STEADY)[steady_bands(drawn.steadiness)]
     for (first, second), kind in zip(pairs[::-1].tolist(), kinds[::-1].tolist()):
         ends = (*places[first].tolist(), *places[second].tolist())
         sure = float(drawn.probabilities[first, second])
-        if kind:
-            lines.append(_Line(ends, styles[kind].color, 2.2 * thin, 0.5 + 0.35 * thin, _DASHES[styles[kind].dash]))
+        color, dashes = (styles[kind].color, _DASHES[styles[kind].dash]) if kind else (palette.muted(), ())
+        if kind in palette.EDGE_KINDS:
+            lines.append(_Line(ends, color, 2.2 * thin, 0.5 + 0.35 * thin, dashes))
         else:
             opacity = 0.25 + 0.55 * sure if steady is None else steady[first, second]
-            lines.append(_Line(ends, palette.muted(), thin * (0.6 + 2.2 * sure**2), thin**0.5 * float(opacity)))
+            lines.append(_Line(ends, color, thin * (0.6 + 2.2 * sure**2), thin**0.5 * float(opacity), dashes))
     said = "" if len(pairs) == total else f"the {len(pairs):,} surest of {total:,} edges"
-    return lines, ([kind for kind in palette.EDGE_KINDS if kind in set(kinds.tolist())], said)
+    return lines, ([kind for kind in styles if kind in set(kinds.tolist())], said)
 
 
 def _nodes(drawn: Drawn, names: list[str], places: np.ndarray) -> list[_Dot | _Text]:

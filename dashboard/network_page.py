@@ -31,7 +31,8 @@ _SPREAD = 290.0  # canvas units from the middle to the rim; vis-network fits it 
 def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarray, names: Sequence[str] | None = None,
                groups: Sequence[int] | None = None, group_names: Sequence[str] | None = None,
                truth: np.ndarray | None = None, dark: bool = False, height: int | None = 520,
-               max_edges: int = 1500, are_ranks: bool = False, steadiness: np.ndarray | None = None) -> str:
+               max_edges: int = 1500, are_ranks: bool = False, steadiness: np.ndarray | None = None,
+               negative: np.ndarray | None = None) -> str:
     """The page: nodes where the server put them, edges as wide as they are sure, names and probabilities on hover.
 
     Args:
@@ -47,6 +48,7 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
         max_edges: beyond it only the most probable edges are drawn, and the page says so.
         are_ranks: the probabilities say only which pair is surer than which; no edge shows its own.
         steadiness: (N, N) in [0, 1], how opaque the edges are where that is not how sure they are; not with ``truth``.
+        negative: bool (N, N), the pairs that go in opposite directions; not with ``truth``.
 
     Returns:
         HTML of about 0.5 MB, nearly all of it the library.
@@ -55,7 +57,8 @@ def pyvis_html(probabilities: np.ndarray, threshold: float, positions: np.ndarra
     count = len(probabilities)
     names = [str(node) for node in range(count)] if names is None else [one_line(name) for name in names]
     groups = [0] * count if groups is None else [int(group) for group in groups]
-    edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges, are_ranks, steadiness)
+    edges, total, kinds = _edges(probabilities, threshold, names, truth, dark, max_edges, are_ranks, steadiness,
+                                 negative)
     nodes = _nodes(probabilities, threshold, np.asarray(positions, dtype=float), names, groups, group_names, dark)
     shown = f"{len(edges)} edges" if len(edges) == total else f"the {len(edges)} surest of {total} edges"
     values = {
@@ -112,10 +115,11 @@ def _label(name: str, color: str, size: float | None, count: int) -> dict[str, A
 
 
 def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth: np.ndarray | None, dark: bool,
-           limit: int, are_ranks: bool, steadiness: np.ndarray | None) -> tuple[list[dict[str, Any]], int, list[str]]:
+           limit: int, are_ranks: bool, steadiness: np.ndarray | None,
+           negative: np.ndarray | None) -> tuple[list[dict[str, Any]], int, list[str]]:
     """vis-network's edges, how many there would be without the limit, and which kinds occur."""
     styles = palette.edge_styles(dark)
-    pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit)
+    pairs, kinds, total = shown_edges(probabilities, threshold, truth, limit, negative)
     steady = None if steadiness is None else np.array(STEADY)[steady_bands(steadiness)]
     edges = []
     for (first, second), kind in zip(pairs.tolist(), kinds.tolist()):
@@ -127,14 +131,14 @@ def _edges(probabilities: np.ndarray, threshold: float, names: list[str], truth:
         }
         if kind:
             edge["title"] += f"\n{styles[kind].label}"
-            edge["color"] = {"color": styles[kind].color, "opacity": 0.85}
             if kind != "hit":
                 edge["dashes"] = [2, 5] if kind == "miss" else [9, 5]
-        else:
+        opacity = 0.85
+        if kind not in palette.EDGE_KINDS:
             opacity = 0.25 + 0.55 * probability if steady is None else float(steady[first, second])
-            edge["color"] = {"color": palette.muted(dark), "opacity": round(opacity, 2)}
+        edge["color"] = {"color": styles[kind].color if kind else palette.muted(dark), "opacity": round(opacity, 2)}
         edges.append(edge)
-    return edges, total, [kind for kind in palette.EDGE_KINDS if kind in set(kinds.tolist())]
+    return edges, total, [kind for kind in styles if kind in set(kinds.tolist())]
 
 
 def _legend(groups: list[int], group_names: Sequence[str] | None, kinds: list[str], dark: bool) -> str:

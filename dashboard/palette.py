@@ -42,15 +42,18 @@ EDGE_KINDS = ("hit", "miss", "false")
 _EDGES = {
     False: {"hit": EdgeStyle("#0B7A75", "solid", "found and true"),
             "miss": EdgeStyle("#8458B3", "dot", "true, not found"),
-            "false": EdgeStyle("#D55E00", "dash", "found, not true")},
+            "false": EdgeStyle("#D55E00", "dash", "found, not true"),
+            "negative": EdgeStyle("#B3261E", "dash", "negative")},
     True: {"hit": EdgeStyle("#2BB5A0", "solid", "found and true"),
            "miss": EdgeStyle("#C3A6F2", "dot", "true, not found"),
-           "false": EdgeStyle("#F0722E", "dash", "found, not true")},
+           "false": EdgeStyle("#F0722E", "dash", "found, not true"),
+           "negative": EdgeStyle("#FF8A75", "dash", "negative")},
 }
 
 
 def edge_styles(dark: bool = False) -> dict[str, EdgeStyle]:
-    """Colour, line style and words for ``"hit"``, ``"miss"`` and ``"false"``."""
+    """Colour, line style and words for ``"hit"``, ``"miss"`` and ``"false"``; and for ``"negative"``, beside which no
+    truth is shown."""
     return _EDGES[bool(dark)]
 
 

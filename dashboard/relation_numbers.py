@@ -124,8 +124,9 @@ def edge_table(graph: RelationGraph, edges: np.ndarray) -> pd.DataFrame:
     first, second = np.nonzero(np.triu(edges, 1))
     columns = {"Source": [cell(graph.names[node]) for node in first], "Target": [cell(graph.names[node])
                                                                                  for node in second]}
-    for title, matrix in (("Score", graph.scores), ("Posterior", graph.posterior), ("Frequency", graph.frequency),
-                          ("Lower", graph.lower), ("Upper", graph.upper)):
+    for title, matrix in (("Partial correlation", graph.partial), ("Posterior", graph.posterior),
+                          ("Frequency", graph.frequency), ("Score", graph.scores), ("Lower", graph.lower),
+                          ("Upper", graph.upper)):
         if matrix is not None:
             columns[title] = np.asarray(matrix, dtype=float)[first, second]
     frame = pd.DataFrame(columns)
@@ -215,6 +216,8 @@ def edge_words(graph: RelationGraph, first: int, second: int) -> str:
     """What is known of a pair, in the words of a hover."""
     said = [f"<b>{plotly_text(graph.names[first])} – {plotly_text(graph.names[second])}</b>",
             f"score {graph.scores[first, second]:.4g}"]
+    if graph.partial is not None and np.isfinite(graph.partial[first, second]):
+        said.append(f"partial correlation {graph.partial[first, second]:+.2f}".replace("-", "−"))
     if graph.posterior is not None:
         said.append(f"{graph.posterior[first, second]:.0%} sure")
     if graph.frequency is not None:

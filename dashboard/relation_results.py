@@ -25,8 +25,11 @@ _THRESHOLD = {FREQUENCY: ("How many resamples must choose a pair?", "Share of th
                       "are ranked by their score.")}
 _AXES = {FREQUENCY: "chosen by at least this share of the resamples", POSTERIOR: "at least this sure",
          SCORE: "score of at least"}
+_NO_SIGN = 0.05  # of a partial correlation, up to which it has no direction to speak of
 _COLUMNS = {"Score": ("%.4f", "What the method ranks pairs by; higher is surer. Of SAG-VAE the log-odds of an edge in "
                       "nats, above 0 where it is more likely than not; of all others a size without a sign."),
+            "Partial correlation": ("%+.2f", "How the two go together given all that is related to either, from −1 to "
+                                    "1, by ranks. Near 0 beside a sure edge: the relation is bent."),
             "Posterior": ("percent", "The model's probability of an edge."),
             "Frequency": ("percent", "Share of the resamples that chose the pair."),
             "Lower": ("%.4f", "Lower end of the score's 95 % interval over resamples."),
@@ -121,8 +124,10 @@ def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, g
     """The node-link graph and its files, whose names begin with ``file``."""
     edges = by.edges(graph, place)
     steady = None if graph.frequency is None else np.nan_to_num(np.asarray(graph.frequency, dtype=float))
+    below = None if graph.partial is None else np.nan_to_num(graph.partial) < -_NO_SIGN
     named = [f"community {group + 1}" for group in range(int(groups.max(initial=-1)) + 1)]
-    drawn = Drawn(numbers.as_drawn(graph, edges), 0.5, positions, graph.names, groups, named, steadiness=steady)
+    drawn = Drawn(numbers.as_drawn(graph, edges), 0.5, positions, graph.names, groups, named, steadiness=steady,
+                  negative=below)
     with exports.heading("Graph"):
         exports.menu(lambda: _as_cut(graph, by, place), drawn, f"{file}-{by.labels[place]}",
                      f"The edges: {one_line(by.labels[place])}", key, are_ranks=True)
@@ -132,6 +137,8 @@ def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, g
     said = ["The wider an edge, the " + ("surer the model is." if graph.posterior is not None else "higher its score.")]
     if steady is not None:
         said.append("The fainter, the fewer resamples chose it.")
+    if below is not None and (below & edges).any():
+        said.append("Red and dashed: where one is higher, the other is lower, what is related to either being equal.")
     if named:
         said.append("Colours: communities of all methods' edges together, the same whatever is shown.")
     shown = figure.layout.meta

@@ -32,6 +32,8 @@ class RelationGraph:
         upper: (N, N), its upper end, or None.
         node_attributes: attribute (any name but "label") -> N values: text, numbers or None.
         graph_attributes: of the whole: the method, how many rows it saw, the command that makes it again.
+        partial: (N, N) in [-1, 1], how the two go together given what else is related to either; NaN where that was not
+            computed; or None. The CSV of pairs has no column for it.
 
     Raises:
         SagvaeError: a part has another shape, is not symmetric or not in its range.
@@ -46,12 +48,13 @@ class RelationGraph:
     upper: np.ndarray | None = None
     node_attributes: Mapping[str, Sequence] = field(default_factory=dict)
     graph_attributes: Mapping[str, str | float] = field(default_factory=dict)
+    partial: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.names), len(self.names))
         matrices = self._matrices()
         for column, matrix in matrices.items():
-            name = _COLUMNS[column]
+            name = _COLUMNS.get(column, column)
             if matrix.shape != shape:
                 raise expected(name, f"of shape {shape}, a row and a column for each name", matrix.shape)
             if matrix.dtype.kind not in "biuf":
@@ -60,9 +63,10 @@ class RelationGraph:
                 raise expected(name, "symmetric", "a matrix that is not", "A relation has no direction.")
         if matrices["selected"].dtype != bool:
             raise expected("selected", "a matrix of True and False", f"values of type {matrices['selected'].dtype}")
-        for name in {"posterior", "frequency"} & set(matrices):
-            if (matrices[name] < 0).any() or (matrices[name] > 1).any():
-                raise expected(name, "in [0, 1]", f"{np.nanmin(matrices[name]):g} to {np.nanmax(matrices[name]):g}")
+        for name, least in (("posterior", 0), ("frequency", 0), ("partial", -1)):
+            if name in matrices and ((matrices[name] < least).any() or (matrices[name] > 1).any()):
+                raise expected(name, f"in [{least}, 1]",
+                               f"{np.nanmin(matrices[name]):g} to {np.nanmax(matrices[name]):g}")
         for name, values in self.node_attributes.items():
             if name == "label":
                 raise expected("a node attribute", "called anything but 'label', which holds the names", repr(name))
@@ -70,8 +74,9 @@ class RelationGraph:
                 raise expected(f"the node attribute {name!r}", f"of {len(self.names)} values", len(values))
 
     def _matrices(self) -> dict[str, np.ndarray]:
-        """The matrices that there are, by the names of their columns in the CSV and in its order."""
-        named = {column: getattr(self, attribute) for column, attribute in _COLUMNS.items()}
+        """The matrices that there are, by the names of their columns in the CSV and in its order; then what is not
+        in it."""
+        named = {column: getattr(self, attribute) for column, attribute in _COLUMNS.items()} | {"partial": self.partial}
         return {column: np.asarray(matrix) for column, matrix in named.items() if matrix is not None}
 
 
@@ -149,7 +154,7 @@ def _texts(values: np.ndarray) -> list[str]:
 def _npz(graph: RelationGraph) -> bytes:
     """The matrices by the names of :class:`RelationGraph`, ``names``, and the attributes as ``node.*`` and
     ``graph.*``; no array needs pickle."""
-    arrays = {_COLUMNS[column]: matrix for column, matrix in graph._matrices().items()}
+    arrays = {_COLUMNS.get(column, column): matrix for column, matrix in graph._matrices().items()}
     arrays["names"] = _unicode(graph.names)
     for name, values in graph.node_attributes.items():
         kind, texts = graph_xml.column(values)

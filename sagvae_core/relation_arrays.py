@@ -15,7 +15,8 @@ from .file_text import storable
 from .graph_files import RelationGraph
 
 _REMEDY = "The file is damaged: fit again."
-_MATRICES = {"scores": "f", "posterior": "f", "selected": "b", "frequency": "f", "lower": "f", "upper": "f"}
+_MATRICES = {"scores": "f", "posterior": "f", "selected": "b", "frequency": "f", "lower": "f", "upper": "f",
+             "partial": "f"}
 _NEEDED = ("scores", "selected", "names")
 _HEADER, _TEXT, _ATTRIBUTES = 4096, 4000, 64  # bytes of an array's header, letters of a text, attributes of a graph
 
@@ -40,7 +41,7 @@ def read_graph_arrays(path: Path, names: Sequence[str]) -> RelationGraph:
         if name in arrays and (arrays[name].shape != shape or arrays[name].dtype.kind != kind):
             raise expected(f"{name} in {path.name}", f"a matrix of shape {shape}",
                            f"shape {arrays[name].shape} of type {arrays[name].dtype}", _REMEDY)
-        if name in arrays and not np.isfinite(arrays[name]).all():
+        if name in arrays and (np.isinf if name == "partial" else _is_no_number)(arrays[name]).any():
             raise expected(f"{name} in {path.name}", "finite", "NaN or infinity", _REMEDY)
     if arrays["names"].tolist() != [storable(name) for name in names]:
         raise expected(f"names in {path.name}", "those of the table's columns, in their order", "others", _REMEDY)
@@ -78,6 +79,10 @@ def _read(path: Path, count: int) -> dict[str, np.ndarray]:
     except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
             MemoryError) as error:  # what numpy and zipfile raise for damaged bytes
         raise expected(path.name, "a file of arrays", f"one that cannot be read ({reason(error)})", _REMEDY) from None
+
+
+def _is_no_number(matrix: np.ndarray) -> np.ndarray:
+    return ~np.isfinite(matrix)
 
 
 def _most_bytes(name: str, count: int) -> int:

@@ -23,6 +23,7 @@ METHODS = {"sagvae": "SAG-VAE", "graphical_lasso": "Graphical lasso", "partial_c
 
 MISSING = ("auto", "model", "complete")
 _FOLDS, _FEWEST = 5, 20  # rows of which a column's predictability says something
+_ALL_PAIRS = 200  # columns up to which every pair has its partial correlation; of more, only edges
 _RIDGE = 1e-6  # of a neighbour's variance: two that nearly repeat each other need it
 
 
@@ -46,8 +47,8 @@ def fit_relations(table: Table, method: str = "sagvae", resamples: int = 0, seed
         on_first: where resamples follow, given the graph of all rows as soon as it is there.
 
     Returns:
-        The graph over the K columns. Its nodes have "kind" and "predictability" (see :func:`predictability`), the graph
-        says how it came to be.
+        The graph over the K columns. Its pairs have their :func:`partial_correlations`, its nodes "kind" and
+        "predictability" (see :func:`predictability`), and the graph says how it came to be.
 
     Raises:
         SagvaeError: the method or ``missing`` is unknown, the two do not fit, ``resamples`` is odd or negative, or the
@@ -87,7 +88,7 @@ def _graph(stable: StableRelations, table: Table, method: str, missing: str, see
         table.names, stable.scores_[taken], part(stable.edge_posterior_), edges, part(stable.frequency_),
         part(stable.lower_), part(stable.upper_),
         {"kind": table.kinds, "predictability": predictability(rows, edges)},
-        _about(stable, method, missing, seed, table))
+        _about(stable, method, missing, seed, table), partial_correlations(rows, edges))
 
 
 def _handling(method: str, missing: str) -> str:
@@ -159,6 +160,43 @@ def predictability(values: np.ndarray, selected: np.ndarray) -> list[float | Non
         K shares, 0 where a column has no neighbours; None where fewer than 20 rows are left, or it is constant in them.
     """
     return [_explained(values[:, [column, *np.flatnonzero(edges)]]) for column, edges in enumerate(selected)]
+
+
+def partial_correlations(values: np.ndarray, selected: np.ndarray) -> np.ndarray:
+    """How two columns go together, given all columns that are related to either of them.
+
+    By ranks (normal scores), so that only order counts. It is near 0 where a relation is real but bent, such as a
+    parabola; then whether there is one is a matter for the posterior.
+
+    Args:
+        values: (M, K), NaN where missing; products are averaged over the rows that have both columns.
+        selected: bool (K, K), the edges.
+
+    Returns:
+        (K, K) in [-1, 1], with 1 on the diagonal; of more than 200 columns NaN where there is no edge.
+    """
+    from .learners import normal_scores
+    from .learners.densities import products
+
+    with np.errstate(invalid="ignore"):
+        ranks = normal_scores(values[:, :, None])[:, :, 0]
+    moments = products(ranks - np.nanmean(ranks, axis=0))
+    size = np.sqrt(np.maximum(np.diag(moments), 1e-12))
+    related = moments / size / size[:, None] + _RIDGE * np.eye(len(moments))
+    upper = np.triu(np.ones_like(selected) if len(selected) <= _ALL_PAIRS else selected, 1)
+    held: dict[int, list[list[int]]] = {}  # the columns of like many, so that they are inverted together
+    for i, j in np.argwhere(upper).tolist():
+        around = selected[i] | selected[j]
+        around[[i, j]] = False
+        taken = [i, j, *np.flatnonzero(around).tolist()]
+        held.setdefault(len(taken), []).append(taken)
+    found = np.full(selected.shape, np.nan)
+    for columns in map(np.array, held.values()):
+        precision = np.linalg.inv(related[columns[:, :, None], columns[:, None, :]])
+        values = -precision[:, 0, 1] / np.sqrt(precision[:, 0, 0] * precision[:, 1, 1])
+        found[columns[:, 0], columns[:, 1]] = found[columns[:, 1], columns[:, 0]] = values
+    np.fill_diagonal(found, 1.0)
+    return np.clip(found, -1.0, 1.0)
 
 
 def _explained(values: np.ndarray) -> float | None:

@@ -41,6 +41,7 @@ def full() -> RelationGraph:
     scores = symmetric(4, PAIRS) - 0.5
     scores[0, 3] = scores[3, 0] = np.nan
     return small(scores=scores, frequency=symmetric(4, [(0, 1, 1.0)]), lower=scores - 0.125, upper=scores + 0.125,
+                 partial=symmetric(4, [(0, 1, -0.5), (0, 2, np.nan)]),
                  node_attributes={"group": ["x", "y", None, "x"], "degree": np.array([2, 2, 1, 1]),
                                   "share": [0.5, 1, None, float("nan")], "known": [True, False, True, True]},
                  graph_attributes={"method": "SAG-VAE", "rows": 120, "threshold": 0.2})
@@ -105,7 +106,7 @@ def test_npz_needs_no_pickle():
     graph = full()
     arrays = read_npz(graph_bytes(graph, "npz"))
     assert arrays["names"].tolist() == list(graph.names)
-    for name in ("scores", "posterior", "selected", "frequency", "lower", "upper"):
+    for name in ("scores", "posterior", "selected", "frequency", "lower", "upper", "partial"):
         np.testing.assert_array_equal(arrays[name], getattr(graph, name))
     assert arrays["node.group"].tolist() == ["x", "y", "", "x"]
     assert arrays["node.degree"].tolist() == [2, 2, 1, 1]
@@ -128,6 +129,7 @@ def test_networkx_reads_the_edges_and_all_that_is_known(format, read):
     assert edge["weight"] == edge["posterior"] == 0.9
     assert edge["score"] == pytest.approx(0.4, abs=1e-6)
     assert (edge["frequency"], edge["upper"]) == (1.0, pytest.approx(0.525, abs=1e-6))
+    assert edge["partial"] == -0.5 and "partial" not in found.edges[0, 2]
     assert [found.nodes[node].get("group") for node in found] == ["x", "y", None, "x"]
     assert [found.nodes[node].get("share") for node in found] == [0.5, 1.0, None, None]
     assert [found.nodes[node]["degree"] for node in found] == [2, 2, 1, 1]
@@ -262,6 +264,7 @@ def test_another_ending_names_the_possible_ones(tmp_path, name):
     ({"selected": np.zeros((4, 4))}, "selected must be a matrix of True and False, got values of type float64"),
     ({"posterior": np.full((4, 4), 1.5)}, r"posterior must be in \[0, 1\], got 1.5 to 1.5"),
     ({"frequency": np.full((4, 4), -1.0)}, r"frequency must be in \[0, 1\]"),
+    ({"partial": np.full((4, 4), -1.5)}, r"partial must be in \[-1, 1\]"),
     ({"node_attributes": {"group": [1]}}, "'group' must be of 4 values, got 1"),
     ({"node_attributes": {"label": [1] * 4}}, "anything but 'label'"),
 ])

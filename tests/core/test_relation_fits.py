@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from sagvae_core.cli import cli
 from sagvae_core.errors import SagvaeError
-from sagvae_core.relation_fits import METHODS, fit_relations, predictability, selection
+from sagvae_core.relation_fits import METHODS, fit_relations, partial_correlations, predictability, selection
 from sagvae_core.relation_runs import RelationRun
 from sagvae_core.tables import recognise
 
@@ -106,6 +106,45 @@ def test_predictability_is_of_rows_that_were_not_seen():
 
 
 # ---------------------------------------------------------------------- the command
+
+def test_partial_correlations_are_given_what_is_related_to_either():
+    random = np.random.default_rng(0)
+    a = random.standard_normal(4000)
+    b, d = a + random.standard_normal(4000), random.standard_normal(4000)
+    c = d - b
+    c += random.standard_normal(4000)
+    values = np.stack([a, b, np.exp(c), d], axis=1)  # ranks: a bent scale changes nothing
+    edges = np.zeros((4, 4), dtype=bool)
+    for i, j in ((0, 1), (1, 2), (2, 3)):
+        edges[i, j] = edges[j, i] = True
+    found = partial_correlations(values, edges)
+    related = np.corrcoef(np.stack([a, b, c, d]))
+    for i, j, *others in ((0, 1, 2), (1, 2, 0, 3), (2, 3, 1), (0, 2, 1, 3)):
+        taken = [i, j, *others]
+        precision = np.linalg.inv(related[np.ix_(taken, taken)])
+        expected = -precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1])
+        assert found[i, j] == pytest.approx(expected, abs=0.02), (i, j)
+    assert found[0, 1] > 0.4 and found[1, 2] < -0.4
+    np.testing.assert_array_equal(found, found.T)
+    alone = partial_correlations(values, np.zeros((4, 4), dtype=bool))
+    assert alone[0, 2] == pytest.approx(np.corrcoef(a, c)[0, 1], abs=0.02)  # nothing is held fixed
+    values[random.uniform(size=values.shape) < 0.1] = np.nan
+    np.testing.assert_allclose(partial_correlations(values, edges), found, atol=0.06)
+
+
+def test_partial_correlations_of_copies_and_constants_are_finite():
+    a = np.random.default_rng(0).standard_normal(30)
+    found = partial_correlations(np.stack([a, 2 * a, 0 * a], axis=1), np.ones((3, 3), dtype=bool))
+    assert found[0, 1] == pytest.approx(1) and found[0, 2] == found[1, 2] == 0
+
+
+def test_of_many_columns_only_edges_have_partial_correlations(monkeypatch):
+    monkeypatch.setattr("sagvae_core.relation_fits._ALL_PAIRS", 3)
+    edges = np.zeros((4, 4), dtype=bool)
+    edges[0, 1] = edges[1, 0] = True
+    found = partial_correlations(np.random.default_rng(0).standard_normal((50, 4)), edges)
+    np.testing.assert_array_equal(np.isfinite(found), edges | np.eye(4, dtype=bool))
+
 
 def test_all_pairs_as_csv_and_edges_as_graphml(chain, tmp_path):
     result = call("fit", chain, "--method", "correlation", "--bootstrap", 5, "--out", tmp_path / "pairs.csv")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
 
-from dashboard import figures, figures_relations, graph_picture, network, relation_nodes
+from dashboard import figures, figures_relations, graph_picture, network, palette, relation_nodes
 from dashboard import relation_numbers as numbers
 from dashboard.edges import names_below, steady_bands
 from dashboard.graph_picture import Drawn
@@ -92,10 +94,10 @@ def test_strength_and_what_is_drawn():
 
 def test_the_table_of_edges_is_safe_and_in_order():
     frame = numbers.edge_table(RESAMPLED, RESAMPLED.selected)
-    assert list(frame.columns) == ["Source", "Target", "Score", "Frequency"]
-    assert frame.values.tolist() == [["a", "'=b", 0.9, 1.0], ["'=b", "c", 0.8, 0.9], ["c", "d", 0.5, 0.6]]
+    assert list(frame.columns) == ["Source", "Target", "Frequency", "Score"]
+    assert frame.values.tolist() == [["a", "'=b", 1.0, 0.9], ["'=b", "c", 0.9, 0.8], ["c", "d", 0.6, 0.5]]
     full = relations(PLAIN.selected, posterior=SCORES, frequency=FREQUENCY, lower=SCORES - 1, upper=SCORES + 1)
-    assert list(numbers.edge_table(full, full.selected).columns)[2:] == ["Score", "Posterior", "Frequency", "Lower",
+    assert list(numbers.edge_table(full, full.selected).columns)[2:] == ["Posterior", "Frequency", "Score", "Lower",
                                                                           "Upper"]
 
 
@@ -200,6 +202,35 @@ def test_steady_edges_are_opaque_in_every_drawing():
     assert network.pyvis_html(**vars(drawn)).count('"opacity":0.95') == 2
     lines = [trace for trace in figures.network_figure(**vars(drawn)).data if trace.mode == "lines"]
     assert sorted((trace.opacity, len(trace.x) // 3) for trace in lines) == [(0.4, 1), (0.95, 2)]
+
+
+def test_negative_edges_are_red_and_dashed_in_every_drawing():
+    below = np.zeros((4, 4), dtype=bool)
+    first, second = np.argwhere(np.triu(RESAMPLED.selected, 1))[0]
+    below[first, second] = below[second, first] = True
+    drawn = graph_picture.Drawn(numbers.as_drawn(RESAMPLED, RESAMPLED.selected), 0.5, np.eye(4)[:, :2], NAMES,
+                                steadiness=FREQUENCY, negative=below)
+    for dark in (False, True):
+        color = palette.edge_styles(dark)["negative"].color
+        figure = figures.network_figure(**vars(drawn), dark=dark)
+        own = [trace for trace in figure.data if trace.mode == "lines" and trace.line.color == color]
+        assert [(len(trace.x) // 3, trace.line.dash, trace.showlegend) for trace in own] == [
+            (1, "dash", False), (0, "dash", True)]
+        assert sum(len(trace.x) // 3 for trace in figure.data if trace.mode == "lines") == 3
+    color = palette.edge_styles()["negative"].color
+    svg = graph_picture.svg(drawn).decode()
+    assert svg.count(f'stroke="{color}"') == 2 and svg.count(">negative</text>") == 1  # the edge, and in the legend
+    page = network.pyvis_html(**vars(drawn))
+    assert page.count(f'"color":"{color}"') == 1 and "negative</li>" in page
+    plain = graph_picture.svg(replace(drawn, negative=np.zeros((4, 4), dtype=bool))).decode()
+    assert color not in plain and "negative" not in plain
+
+
+def test_a_partial_correlation_stands_beside_the_pair_and_in_its_hover():
+    signed = replace(RESAMPLED, partial=np.where(np.eye(4, dtype=bool), 1.0, -0.25))
+    assert (numbers.edge_table(signed, signed.selected)["Partial correlation"] == -0.25).all()
+    assert "partial correlation −0.25" in numbers.edge_words(signed, 0, 1)
+    assert "Partial correlation" not in numbers.edge_table(RESAMPLED, RESAMPLED.selected)
 
 
 def test_names_at_the_sides_of_the_figure_have_room():
