@@ -77,29 +77,32 @@ class Averaged:
     expected: Expected
 
 
-def average(moments: Moments, graph: np.ndarray, share: float, rounds: int, seed: int) -> Averaged:
+def average(moments: Moments, graph: np.ndarray, share: float, seed: int, chains: int = 3, rounds: int = 6) -> Averaged:
     """Log-odds of the mean probability of every pair over graphs drawn from their posterior.
 
     Args:
         graph: bool (N, N), where drawing starts.
         share: of edges, for the scores. Graphs are drawn with the share that is learned.
-        rounds: how often every pair is drawn. The first third only gets away from ``graph``.
         seed: of the draws.
+        chains: how often drawing starts anew, since where evidence is strong one chain stays among graphs of one kind.
+        rounds: how often a chain draws every pair. The first third only gets away from ``graph``.
     """
-    draws = _Draws(moments, graph, np.random.default_rng(seed))
     nodes, upper, first = len(graph), np.triu_indices(len(graph), k=1), rounds // 3
-    drawn = Expected(share, 0.5, _UNIT / moments.coefficients)
     edge, none = (np.full((nodes, nodes), -np.inf) for _ in range(2))  # logarithms of sums of probabilities
-    often = np.zeros((nodes, nodes))
-    for number in range(rounds):
-        judged = Expected(share, drawn.positive, _JUDGED)
-        probability = draws.next_round(drawn)
-        drawn = drawn.learned(probability[upper], draws.signs[upper])
-        if number >= first:
-            odds = judged.log_odds(draws.nats, draws.signs, moments.coefficients, moments.counts)
-            edge, none = np.logaddexp(edge, -np.logaddexp(0, -odds)), np.logaddexp(none, -np.logaddexp(0, odds))
-            often += probability
-    return Averaged(edge - none, often > (rounds - first) / 2, draws.signs, judged)
+    often, positive = np.zeros((nodes, nodes)), []
+    for random in np.random.default_rng(seed).spawn(chains):
+        draws, drawn = _Draws(moments, graph, random), Expected(share, 0.5, _UNIT / moments.coefficients)
+        for number in range(rounds):
+            probability = draws.next_round(drawn)
+            if number >= first:
+                judged = Expected(share, drawn.positive, _JUDGED)
+                odds = judged.log_odds(draws.nats, draws.signs, moments.coefficients, moments.counts)
+                edge, none = np.logaddexp(edge, -np.logaddexp(0, -odds)), np.logaddexp(none, -np.logaddexp(0, odds))
+                often += probability
+                positive.append(drawn.positive)
+            drawn = drawn.learned(probability[upper], draws.signs[upper])
+    return Averaged(edge - none, often > len(positive) / 2, draws.signs,
+                    Expected(share, float(np.mean(positive)), _JUDGED))
 
 
 class _Draws:

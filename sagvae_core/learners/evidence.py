@@ -49,7 +49,7 @@ def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
 
 
 def averaged_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, share: float,
-                      binary: np.ndarray | None = None, seed: int = 0, rounds: int = 12) -> dict[str, np.ndarray]:
+                      binary: np.ndarray | None = None, seed: int = 0) -> dict[str, np.ndarray]:
     """:func:`edge_evidence` as its mean over graphs that the rows leave possible, ``graph`` being where drawing starts.
 
     Edges of binary nodes, whose regressions take long, and what is not held fixed for direct relations are given the
@@ -57,10 +57,10 @@ def averaged_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, sh
 
     Args:
         share: of pairs that are edges, before any data.
-        seed: of the draws. rounds: how often every pair is drawn.
+        seed: of the draws.
     """
     tests = _Tests(x, Moments(x, features, corrected=True), binary)
-    averaged = average(tests.moments, graph, share, rounds, seed)
+    averaged = average(tests.moments, graph, share, seed)
 
     def log_odds(nats: np.ndarray) -> np.ndarray:
         return averaged.expected.log_odds(nats, averaged.signs, tests.moments.coefficients, tests.moments.counts)

@@ -112,13 +112,13 @@ def test_everybody_meets_everybody_once_and_nobody_is_in_two_places(nodes):
 
 def test_a_chain_is_found_from_any_start_and_is_the_same_again():
     moments = Moments(chain_rows(), chain_rows(), corrected=True)
-    found = [average(moments, start, 0.03, 12, seed=1) for start in (CHAIN, ~CHAIN & OFF, 0 * CHAIN)]
+    found = [average(moments, start, 0.03, seed=1) for start in (CHAIN, ~CHAIN & OFF, 0 * CHAIN)]
     for averaged in found:
         np.testing.assert_array_equal(averaged.graph, CHAIN)
         np.testing.assert_array_equal(averaged.scores, averaged.scores.T)
         assert ((averaged.scores > 0) == CHAIN)[OFF].all()
         assert (averaged.signs[CHAIN] == 1).all() and averaged.expected.positive > 0.75
-    again = average(moments, CHAIN, 0.03, 12, seed=1)
+    again = average(moments, CHAIN, 0.03, seed=1)
     np.testing.assert_array_equal(found[0].scores, again.scores)
 
 
@@ -134,14 +134,13 @@ def test_of_two_columns_that_say_nearly_the_same_it_does_not_matter_which_was_tr
     moments = Moments(ranks, ranks, corrected=True)
     given = [moments.tested(np.array([0, 1]), np.array([2, 2]), start)[0] for start in (first, second)]
     assert given[0][0] - given[0][1] > 5 and given[1][1] - given[1][0] > 5
-    scores = [averaged_evidence(ranks, ranks, start, 0.1, seed=seed, rounds=60)["conditional"]
-              for seed, start in enumerate((first, second))]
+    scores = [average(moments, start, 0.1, seed, rounds=30).scores for seed, start in enumerate((first, second))]
     np.testing.assert_allclose(expit(scores[0][:2, 2]), expit(scores[1][:2, 2]), atol=0.05)
 
 
 def test_among_positive_relations_a_negative_one_is_less_likely():
     moments = Moments(chain_rows(), chain_rows(), corrected=True)
-    averaged = average(moments, CHAIN, 0.2, 12, seed=0)
+    averaged = average(moments, CHAIN, 0.2, seed=0)
     nats, one = np.full(2, 2.0), np.full(2, 400)
     favoured = averaged.expected.log_odds(nats, np.array([1, -1]), 1, one)
     assert favoured[0] - favoured[1] > 1
