@@ -41,8 +41,8 @@ def edges_of(graph: RelationGraph, title: str) -> str:
     first, second = np.nonzero(np.triu(graph.selected, 1))
     ranked = sorted(zip(first, second), key=lambda pair: (
         *(-matrix[pair] for matrix in (graph.frequency, graph.scores) if matrix is not None), *pair))
-    shown = {"score": (graph.scores, "{:.3g}"), "posterior": (graph.posterior, "{:.3f}"),
-             "frequency": (graph.frequency, "{:.0%}")}
+    shown = {"score": (graph.scores, "{:.3g}"), "partial": (graph.partial, "{:+.2f}"),
+             "posterior": (graph.posterior, "{:.3f}"), "frequency": (graph.frequency, "{:.0%}")}
     shown = {name: (matrix, style) for name, (matrix, style) in shown.items() if matrix is not None}
     lines = [f"{title}: {len(ranked):,} edge{'s' * (len(ranked) != 1)} between {len(graph.names):,} columns, of "
              f"{graph.graph_attributes['rows']:,} rows. {graph.graph_attributes['selection']}"]

@@ -146,6 +146,18 @@ def test_of_many_columns_only_edges_have_partial_correlations(monkeypatch):
     np.testing.assert_array_equal(np.isfinite(found), edges | np.eye(4, dtype=bool))
 
 
+def test_the_edges_that_are_printed_have_their_direction(tmp_path):
+    random = np.random.default_rng(0)
+    a = random.standard_normal(100)
+    b = -a + 0.5 * random.standard_normal(100)
+    path = tmp_path / "against.csv"
+    path.write_text("a,b\n" + "".join(f"{first},{second}\n" for first, second in zip(a, b)))
+    result = call("fit", path, "--method", "correlation")
+    assert result.exit_code == 0, result.output
+    heads, values = (line.split() for line in result.output.strip().splitlines()[-2:])
+    assert heads == ["column", "column", "score", "partial"] and values[:2] == ["a", "b"] and float(values[3]) < -0.8
+
+
 def test_all_pairs_as_csv_and_edges_as_graphml(chain, tmp_path):
     result = call("fit", chain, "--method", "correlation", "--bootstrap", 5, "--out", tmp_path / "pairs.csv")
     assert result.exit_code == 0, result.output
