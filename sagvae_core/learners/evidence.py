@@ -15,6 +15,9 @@ import numpy as np
 from .averaging import average
 from .bits import Bits
 from .moments import Moments
+from .screening import WIDE
+
+_CHAINS = 3  # of wide tables one, which takes as long as three of narrower ones
 
 
 def edge_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray,
@@ -53,14 +56,14 @@ def averaged_evidence(x: np.ndarray, features: np.ndarray, graph: np.ndarray, sh
     """:func:`edge_evidence` as its mean over graphs that the rows leave possible, ``graph`` being where drawing starts.
 
     Edges of binary nodes, whose regressions take long, and what is not held fixed for direct relations are given the
-    one graph of the pairs that are edges of most of these.
+    one graph of the pairs that are edges of most of these. Of more than 128 nodes fewer graphs are drawn.
 
     Args:
         share: of pairs that are edges, before any data.
         seed: of the draws.
     """
     tests = _Tests(x, Moments(x, features, corrected=True), binary)
-    averaged = average(tests.moments, graph, share, seed)
+    averaged = average(tests.moments, graph, share, seed, chains=_CHAINS if len(graph) <= WIDE else 1)
 
     def log_odds(nats: np.ndarray) -> np.ndarray:
         return averaged.expected.log_odds(nats, averaged.signs, tests.moments.coefficients, tests.moments.counts)
