@@ -71,7 +71,8 @@ class SAGVAERelations(RelationLearner):
             where a fifth of the pairs can be edges. It moves all log-odds alike, so that pairs rank the same.
         evidence: what the edges of "linear" and "nonlinear" are judged given: "trained", the trained graph; "averaged",
             the graphs that the rows leave possible, drawn from their posterior (:mod:`.averaging`), which from few rows
-            are many. "smoothing", which searches its graph, is the same either way.
+            are many. Where nearly all relations are positive it asks more of a negative one, so that from few rows it
+            matters which way round a column is coded. "smoothing", which searches its graph, is the same either way.
         settings: changes to the :class:`~sagvae_core.ModelConfig` of "linear" and "nonlinear", for experiments, such as
             ``{"normalisation": "symmetric"}``.
         seed: of weights, batches and noise.
