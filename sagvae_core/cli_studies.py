@@ -104,16 +104,17 @@ def graphs(seeds: int, copies: int, quick: bool, out: Path | None, workers: int,
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 1000), help="Fresh draws of every task.")
 @click.option("--nodes", multiple=True, default=(40, 100), show_default=True, type=click.IntRange(10, 1000))
 @click.option("--rows", multiple=True, default=(200, 1000, 5000), show_default=True, type=click.IntRange(50))
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help=_MINUTES)
 @_study_options
-def suite(seeds: int, nodes: tuple[int, ...], rows: tuple[int, ...], quick: bool, out: Path | None, workers: int,
-          quiet: bool) -> None:
+def suite(seeds: int, nodes: tuple[int, ...], rows: tuple[int, ...], minutes: float | None, quick: bool,
+          out: Path | None, workers: int, quiet: bool) -> None:
     """Tasks with a known graph: the SAG-VAE learner with its label-free choice against classical methods.
 
     An interrupted study goes on where it was when it is started again.
     """
     from .studies.suite import suite_study
 
-    click.echo(suite_study(_record_path("suite", out, quick), seeds, nodes, rows, quick, workers, quiet))
+    click.echo(suite_study(_record_path("suite", out, quick), seeds, nodes, rows, quick, workers, quiet, minutes))
 
 
 @study.command("confidence")

@@ -64,8 +64,9 @@ NOTES = (
 
 def suite_study(out: Path, seeds: int = 5, nodes: tuple[int, ...] = (40, 100),
                 rows: tuple[int, ...] = (200, 1000, 5000), quick: bool = False, workers: int = 1,
-                quiet: bool = False) -> Path:
-    """Run the suite and write its record to ``out``; ``quick``: two tasks of 15 nodes and 200 rows, one seed."""
+                quiet: bool = False, minutes: float | None = None) -> Path:
+    """Run the suite and write its record to ``out``; ``quick``: two tasks of 15 nodes and 200 rows, one seed;
+    ``minutes``: as in :func:`.record.run_study`."""
     if quick:
         seeds, nodes, rows = 1, (15,), (200,)
     chosen = [FIRST_SEED + index for index in range(seeds)]
@@ -73,7 +74,8 @@ def suite_study(out: Path, seeds: int = 5, nodes: tuple[int, ...] = (40, 100),
         f" --nodes {count}" for count in nodes) + "".join(f" --rows {count}" for count in rows))
     names = ("gmrf-er-signed", "sem-nonlinear") if quick else (*TASKS, "karate")
     return run_study("suite", list(_cells(names, nodes, rows, chosen, quick)), measure, out=out, command=command,
-                     seeds=chosen, notes=NOTES, workers=workers, quiet=quiet, worst=("regret_ap", "regret_f1"),
+                     seeds=chosen, notes=NOTES, workers=workers, quiet=quiet, minutes=minutes,
+                     worst=("regret_ap", "regret_f1"),
                      together=lambda cell: (_draw(cell), cell.method),
                      keep_edges=lambda cell: cell.seed == FIRST_SEED and ("1000 rows" in cell.task or cell.quick))
 
