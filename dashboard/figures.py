@@ -57,25 +57,28 @@ def adjacency_heatmap(probabilities: np.ndarray, order: np.ndarray | None = None
 
 
 def score_heatmap(scores: np.ndarray, order: np.ndarray | None = None, names: Sequence[str] | None = None,
-                  dark: bool = False, height: int = 520) -> go.Figure:
+                  dark: bool = False, height: int = 520, signed: bool = False) -> go.Figure:
     """Scores of any scale as a square picture; its colours leave out the hundredth of the pairs at either end.
 
     Args:
         scores: (N, N); the diagonal stays empty.
         order, names, dark, height: as in ``adjacency_heatmap``.
+        signed: they are partial correlations, from -1 to 1, and 0 is the page's own colour.
     """
     scores = square(scores).astype(np.float32)
     order = np.arange(len(scores)) if order is None else np.asarray(order, dtype=int)
     scores = np.where(np.eye(len(scores), dtype=bool) | ~np.isfinite(scores), np.nan, scores)[np.ix_(order, order)]
     known = scores[np.isfinite(scores)]
-    low, high = np.quantile(known, [0.01, 0.99]).tolist() if len(known) else (0.0, 1.0)
+    low, high = (-1.0, 1.0) if signed else np.quantile(known, [0.01, 0.99]).tolist() if len(known) else (0.0, 1.0)
+    words, form = ("partial correlation", "%{z:+.2f}") if signed else ("score", "%{z:.4g}")
     figure = go.Figure(go.Heatmap(
-        z=scores, zmin=low, zmax=high if high > low else low + 1, colorscale=palette.scale(palette.CIVIDIS),
+        z=scores, zmin=low, zmax=high if high > low else low + 1,
+        colorscale=palette.scale(palette.diverging(dark) if signed else palette.CIVIDIS),
         **_gaps(len(order)), colorbar=palette.colorbar(nticks=4), hoverongaps=False,
-        hovertemplate="%{y} – %{x}<br>score <b>%{z:.4g}</b><extra></extra>",
+        hovertemplate=f"%{{y}} – %{{x}}<br>{words} <b>{form}</b><extra></extra>",
     ))
     _square_axes(figure, order, names, dark, None, None, height)
-    figure.add_annotation(palette.colorbar_title("score"))
+    figure.add_annotation(palette.colorbar_title("partial" if signed else "score"))
     return figure
 
 

@@ -43,11 +43,11 @@ _EDGES = {
     False: {"hit": EdgeStyle("#0B7A75", "solid", "found and true"),
             "miss": EdgeStyle("#8458B3", "dot", "true, not found"),
             "false": EdgeStyle("#D55E00", "dash", "found, not true"),
-            "negative": EdgeStyle("#B3261E", "dash", "negative")},
+            "negative": EdgeStyle(DIVERGING[0], "dash", "negative")},
     True: {"hit": EdgeStyle("#2BB5A0", "solid", "found and true"),
            "miss": EdgeStyle("#C3A6F2", "dot", "true, not found"),
            "false": EdgeStyle("#F0722E", "dash", "found, not true"),
-           "negative": EdgeStyle("#FF8A75", "dash", "negative")},
+           "negative": EdgeStyle(DIVERGING_DARK[0], "dash", "negative")},
 }
 
 

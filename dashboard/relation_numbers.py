@@ -17,7 +17,7 @@ from dashboard.evidence_edges import Found, hit_rates, precision_recall
 from dashboard.names import cell, plotly_text
 from sagvae_core.graph_files import RelationGraph
 
-FREQUENCY, POSTERIOR, SCORE = "frequency", "posterior", "score"
+FREQUENCY, POSTERIOR, SCORE, PARTIAL = "frequency", "posterior", "score", "partial"
 _SHARES = tuple(percent / 100 for percent in range(5, 105, 5))
 _COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 5000, 10_000,
            20_000, 50_000)

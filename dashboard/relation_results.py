@@ -13,7 +13,7 @@ from dashboard import exports, figures, figures_relations, network, parts, relat
 from dashboard import relation_numbers as numbers
 from dashboard.graph_picture import Drawn
 from dashboard.names import SENTENCE, one_line, plain
-from dashboard.relation_numbers import FREQUENCY, POSTERIOR, SCORE, Cut
+from dashboard.relation_numbers import FREQUENCY, PARTIAL, POSTERIOR, SCORE, Cut
 from sagvae_core.errors import expected
 from sagvae_core.graph_files import RelationGraph
 
@@ -138,7 +138,7 @@ def _network(graph: RelationGraph, by: Cut, place: int, positions: np.ndarray, g
     if steady is not None:
         said.append("The fainter, the fewer resamples chose it.")
     if below is not None and (below & edges).any():
-        said.append("Red and dashed: where one is higher, the other is lower, what is related to either being equal.")
+        said.append("Blue and dashed: where one is higher, the other is lower, what is related to either being equal.")
     if named:
         said.append("Colours: communities of all methods' edges together, the same whatever is shown.")
     shown = figure.layout.meta
@@ -161,8 +161,9 @@ def _as_cut(graph: RelationGraph, by: Cut, place: int) -> RelationGraph:
 
 
 def _matrix(graph: RelationGraph, order: np.ndarray, key: str) -> None:
-    """The pairs as a heatmap, of whichever kind of number."""
-    matrices = {FREQUENCY: graph.frequency, POSTERIOR: graph.posterior, SCORE: graph.scores}
+    """The pairs as a heatmap, of whichever kind of number; scores that are a posterior's log-odds add nothing to it."""
+    matrices = {FREQUENCY: graph.frequency, POSTERIOR: graph.posterior,
+                SCORE: graph.scores if graph.posterior is None else None, PARTIAL: graph.partial}
     kinds = [kind for kind, matrix in matrices.items() if matrix is not None]
     left, right = st.columns([1, 3], gap="xsmall", vertical_alignment="center")  # as exports.heading beside it
     left.subheader("Pairs", anchor=False)
@@ -170,8 +171,8 @@ def _matrix(graph: RelationGraph, order: np.ndarray, key: str) -> None:
         kind = parts.one_of("What is shown", kinds, f"{key}_shown", format_func=str.capitalize,
                             label_visibility="collapsed")
     dark = parts.is_dark()
-    if kind == SCORE:
-        figure = figures.score_heatmap(graph.scores, order, graph.names, dark)
+    if kind in (SCORE, PARTIAL):
+        figure = figures.score_heatmap(matrices[kind], order, graph.names, dark, signed=kind == PARTIAL)
     else:
         bar, unit = {FREQUENCY: ("chosen", "of the resamples"), POSTERIOR: ("sure", "sure")}[kind]
         values = np.nan_to_num(np.asarray(matrices[kind], dtype=float))

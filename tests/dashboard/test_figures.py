@@ -23,6 +23,18 @@ THREE = np.array([[0.0, 0.904, 0.2], [0.904, 0.0, 0.5], [0.2, 0.5, 0.0]])
 TRUTH = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]])
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_partial_correlations_have_the_page_as_their_nought(dark):
+    partial = np.array([[1.0, -0.5, np.nan], [-0.5, 1.0, 0.25], [np.nan, 0.25, 1.0]])
+    figure = figures.score_heatmap(partial, names=["a", "b", "c"], dark=dark, signed=True)
+    heat = figure.data[0]
+    assert (heat.zmin, heat.zmax) == (-1, 1) and heat.z[0][1] == -0.5 and np.isnan(heat.z[0][[0, 2]]).all()
+    assert [color for place, color in heat.colorscale if place == 0.5] == [palette.diverging(dark)[3]]
+    assert heat.colorscale[0][1] == palette.edge_styles(dark)["negative"].color, "as in the graph"
+    assert "partial correlation <b>%{z:+.2f}" in heat.hovertemplate
+    assert figures.score_heatmap(partial).data[0].zmin > -1
+
+
 def test_heatmap_shows_whole_per_cents_in_the_asked_order():
     figure = figures.adjacency_heatmap(THREE, np.array([2, 0, 1]), ["a", HOSTILE, "c"], selected=0)
     heat = figure.data[0]

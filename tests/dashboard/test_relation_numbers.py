@@ -204,7 +204,7 @@ def test_steady_edges_are_opaque_in_every_drawing():
     assert sorted((trace.opacity, len(trace.x) // 3) for trace in lines) == [(0.4, 1), (0.95, 2)]
 
 
-def test_negative_edges_are_red_and_dashed_in_every_drawing():
+def test_negative_edges_are_blue_and_dashed_in_every_drawing():
     below = np.zeros((4, 4), dtype=bool)
     first, second = np.argwhere(np.triu(RESAMPLED.selected, 1))[0]
     below[first, second] = below[second, first] = True

@@ -24,7 +24,7 @@ def graphs_of(names, methods=("sagvae", "correlation"), resampled=True, seed=0) 
             tuple(names), scores, None if place else scores, selected if resampled else (scores > 0.7),
             steady if resampled else None, scores - 0.1 if resampled else None, scores + 0.1 if resampled else None,
             {} if place else {"predictability": list(random.random(count))},
-            {"rows": 100, "selection": "As 70 % chose."})
+            {"rows": 100, "selection": "As 70 % chose."}, np.clip(scores - 0.4, -1, 1) if resampled else None)
     return found
 
 
@@ -81,8 +81,10 @@ def test_the_threshold_moves_every_part(shown):
     app.segmented_control(key="fit_method").set_value("correlation").run()
     sound(app)
     assert "Posterior" not in app.dataframe[0].value
-    app.segmented_control(key="fit_shown").set_value("score").run()
-    sound(app)
+    assert list(app.segmented_control(key="fit_shown").options) == ["Frequency", "Score", "Partial"]
+    for shown_kind in ("score", "partial"):
+        app.segmented_control(key="fit_shown").set_value(shown_kind).run()
+        sound(app)
 
 
 @pytest.mark.parametrize("resampled", [True, False])
