@@ -49,7 +49,8 @@ def edges_of(graph: RelationGraph, title: str) -> str:
     if ranked:
         lines += _aligned([["column", "column", *shown], *(
             [_text(graph.names[pair[0]], _NAME), _text(graph.names[pair[1]], _NAME),
-             *(style.format(matrix[pair]) for matrix, style in shown.values())] for pair in ranked[:_EDGES])])
+             *("" if np.isnan(matrix[pair]) else style.format(matrix[pair]) for matrix, style in shown.values())]
+            for pair in ranked[:_EDGES])])
     if len(ranked) > _EDGES:
         lines.append(f"… and {len(ranked) - _EDGES:,} more")
     return "\n".join([*lines, ""])

@@ -22,7 +22,7 @@ METHODS = {"sagvae": "SAG-VAE", "graphical_lasso": "Graphical lasso", "partial_c
 """Method -> what it is called; the slowest first."""
 
 MISSING = ("auto", "model", "complete")
-_FOLDS, _FEWEST = 5, 20  # rows of which a column's predictability says something
+_FOLDS, _FEWEST = 5, 20  # rows of which a column's predictability, or a partial correlation, says something
 _ALL_PAIRS = 200  # columns up to which every pair has its partial correlation; of more, only edges
 _RIDGE = 1e-6  # of a neighbour's variance: two that nearly repeat each other need it
 
@@ -173,7 +173,8 @@ def partial_correlations(values: np.ndarray, selected: np.ndarray) -> np.ndarray
         selected: bool (K, K), the edges.
 
     Returns:
-        (K, K) in [-1, 1], with 1 on the diagonal; of more than 200 columns NaN where there is no edge.
+        (K, K) in [-1, 1], with 1 on the diagonal. NaN where too few rows have any two of the columns (20, and one more
+        for each column that is held fixed); and of more than 200 columns where there is no edge.
     """
     from .learners import normal_scores
     from .learners.densities import products
@@ -183,6 +184,8 @@ def partial_correlations(values: np.ndarray, selected: np.ndarray) -> np.ndarray
     moments = products(ranks - np.nanmean(ranks, axis=0))
     size = np.sqrt(np.maximum(np.diag(moments), 1e-12))
     related = moments / size / size[:, None] + _RIDGE * np.eye(len(moments))
+    observed = (~np.isnan(values)).astype(float)
+    counts = observed.T @ observed
     upper = np.triu(np.ones_like(selected) if len(selected) <= _ALL_PAIRS else selected, 1)
     held: dict[int, list[list[int]]] = {}  # the columns of like many, so that they are inverted together
     for i, j in np.argwhere(upper).tolist():
@@ -193,8 +196,10 @@ def partial_correlations(values: np.ndarray, selected: np.ndarray) -> np.ndarray
     found = np.full(selected.shape, np.nan)
     for columns in map(np.array, held.values()):
         precision = np.linalg.inv(related[columns[:, :, None], columns[:, None, :]])
-        values = -precision[:, 0, 1] / np.sqrt(precision[:, 0, 0] * precision[:, 1, 1])
-        found[columns[:, 0], columns[:, 1]] = found[columns[:, 1], columns[:, 0]] = values
+        partial = -precision[:, 0, 1] / np.sqrt(precision[:, 0, 0] * precision[:, 1, 1])
+        fewest = counts[columns[:, :, None], columns[:, None, :]].min(axis=(1, 2))
+        partial = np.where(fewest < _FEWEST + columns.shape[1] - 2, np.nan, partial)
+        found[columns[:, 0], columns[:, 1]] = found[columns[:, 1], columns[:, 0]] = partial
     np.fill_diagonal(found, 1.0)
     return np.clip(found, -1.0, 1.0)
 

@@ -138,6 +138,16 @@ def test_partial_correlations_of_copies_and_constants_are_finite():
     assert found[0, 1] == pytest.approx(1) and found[0, 2] == found[1, 2] == 0
 
 
+def test_pairs_that_few_rows_have_in_common_have_no_partial_correlation():
+    values = np.random.default_rng(0).standard_normal((100, 4))
+    values[:85, 0] = np.nan
+    edges = np.zeros((4, 4), dtype=bool)
+    edges[0, 1] = edges[1, 0] = True
+    found = partial_correlations(values, edges)
+    assert np.isnan(found[0, 1:]).all() and np.isnan(found[1, 2:]).all()  # given 0, which 15 rows have
+    assert np.isfinite(found[2, 3])
+
+
 def test_of_many_columns_only_edges_have_partial_correlations(monkeypatch):
     monkeypatch.setattr("sagvae_core.relation_fits._ALL_PAIRS", 3)
     edges = np.zeros((4, 4), dtype=bool)
